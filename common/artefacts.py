@@ -1,0 +1,51 @@
+"""A trained model's folder: weights, configuration, and a record of how it came about, written whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common.errors import CacheError
+from common.files import sha256, write_json, written_whole
+from common.models import quiet
+from common.provenance import provenance
+
+RECORD = "record.json"
+WEIGHTS = "model.safetensors"
+
+
+def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
+    """Save ``model`` with ``save_pretrained`` and its record, replacing ``folder`` as a whole."""
+    with written_whole(folder) as partial:
+        quiet()
+        model.save_pretrained(partial)
+        write_json(partial / RECORD, {**record, "weights_sha256": sha256(partial / WEIGHTS), **provenance()})
+
+
+def read_record(folder: Path, *, made_by: str) -> dict[str, Any]:
+    """The record of a trained model.
+
+    Raises
+    ------
+    CacheError
+        If there is none, naming the command that makes it.
+    """
+    path = folder / RECORD
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CacheError(f"There is no trained model in {folder}.", f"Run `{made_by}` with this RUN first.") from error
+    except ValueError as error:
+        raise CacheError(f"{path} isn't JSON ({error}).", f"Delete {folder} and run `{made_by}` again.") from error
+    return values
+
+
+def is_current(folder: Path, fingerprint: str) -> bool:
+    """Was the model in ``folder`` made by exactly these settings from exactly these clips, and is it whole?"""
+    try:
+        record = read_record(folder, made_by="")
+    except CacheError:
+        return False
+    return record.get("fingerprint") == fingerprint and (folder / WEIGHTS).is_file()

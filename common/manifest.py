@@ -1,0 +1,152 @@
+"""The clips of a data set, their splits, and what became of each.
+
+`Clip` is what a data set says there is. `Manifest` (``runs/<RUN>/manifest.json``) is what stage 1 made of it, and all
+that stages 2 and 3 know of the data: clips, splits, and where the features lie. ``log.jsonl`` beside the features is
+append-only: one line for each clip done or failed, with the time and the reason.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.errors import CacheError, DataError
+from common.files import write_json
+from common.schema import SCHEMA_VERSION, SPLITS, Split
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of a data set: a video, its split, and its annotation file where there is one."""
+
+    id: str
+    source: Path
+    split: Split
+    annotation: Path | None = None
+
+
+@dataclass(frozen=True)
+class CachedClip:
+    """One clip as stage 1 left it in the cache.
+
+    ``content`` is a fingerprint of all that shaped the file: source, transcript, labels, settings.
+    """
+
+    id: str
+    split: Split
+    source: str
+    frames: int
+    labelled: bool
+    content: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A clip that could not be done, why, and what to do."""
+
+    id: str
+    problem: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What stage 1 made of a data set.
+
+    ``folder`` is where the clip files lie, relative to the cache. ``encoders`` says for each modality which
+    network made it, at which revision or hash, and how wide it is. ``remarks`` are sentences that every later output
+    repeats, such as that the encoders are miniatures with random weights.
+    """
+
+    data: str
+    data_kind: str
+    folder: str
+    fingerprints: dict[str, str]
+    encoders: dict[str, dict[str, Any]]
+    clips: tuple[CachedClip, ...]
+    failures: tuple[Failure, ...] = ()
+    remarks: tuple[str, ...] = ()
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    def of(self, *splits: Split) -> list[CachedClip]:
+        """The clips of these splits, in the manifest's order."""
+        return [clip for clip in self.clips if clip.split in splits]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Path:
+    """Write ``manifest.json`` into ``folder``, whole or not at all."""
+    path = folder / MANIFEST
+    write_json(path, asdict(manifest))
+    return path
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read ``manifest.json`` of a run.
+
+    Raises
+    ------
+    CacheError
+        If there is none, or it isn't one this program wrote.
+    """
+    path = folder / MANIFEST
+    cure = "Run `make embeddings` with this RUN first."
+    if not path.is_file():
+        raise CacheError(f"There is no {path}.", cure)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["schema_version"] != SCHEMA_VERSION:
+            raise CacheError(f"{path} has schema version {values['schema_version']}, not {SCHEMA_VERSION}.", cure)
+        values["clips"] = tuple(CachedClip(**clip) for clip in values["clips"])
+        values["failures"] = tuple(Failure(**failure) for failure in values["failures"])
+        values["remarks"] = tuple(values["remarks"])
+        return Manifest(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{path} isn't a manifest of this program ({error}).", cure) from error
+
+
+def check_clips(clips: list[Clip], root: Path) -> None:
+    """Refuse a data set without clips, or with two clips of one name: the second would overwrite the first.
+
+    Raises
+    ------
+    DataError
+        Naming the folder, or both sources.
+    """
+    if not clips:
+        raise DataError(f"There is no video in {root}.", "Point DATA= at a folder with videos, or at one video.")
+    seen: dict[str, Clip] = {}
+    for clip in clips:
+        if clip.split not in SPLITS:
+            raise DataError(f"{clip.source}: {clip.split!r} is no split.", f"Use one of {', '.join(SPLITS)}.")
+        other = seen.setdefault(clip.id, clip)
+        if other is not clip:
+            raise DataError(
+                f"Two clips are called {clip.id!r}: {other.source} ({other.split}) and {clip.source} ({clip.split}).",
+                "Rename one, or remove it from one of the splits.",
+            )
+
+
+class ClipLog:
+    """The append-only log of what became of each clip."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "log.jsonl"
+
+    def add(self, clip: str, outcome: str, **details: Any) -> None:
+        """Append one line; each is written with a single call, so that two processes don't mix theirs."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        line = json.dumps({"time": now, "clip": clip, "outcome": outcome, **details}, ensure_ascii=False)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self.path.is_file():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                yield json.loads(line)

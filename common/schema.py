@@ -1,0 +1,49 @@
+"""The contract: axes, modalities, and what one clip looks like in the cache. Described for people in cache/README.md.
+
+Axes, used by every docstring of the project:
+
+    B  batch (windows)          D  feature width of one modality
+    T  frames                   E  embedding width inside the fusion
+    H  attention heads          K  classes
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+import numpy as np
+
+#: Goes up whenever the meaning of a cached number changes; part of every fingerprint.
+SCHEMA_VERSION: Final = 1
+
+Modality = Literal["visual", "audio", "text"]
+MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
+
+Split = Literal["train", "validation", "test", "unsplit"]
+SPLITS: Final[tuple[Split, ...]] = get_args(Split)
+
+FEATURE_DTYPE: Final = np.float16
+REFINED_DTYPE: Final = np.float32
+
+TIME: Final = "time_s"
+PRESENT: Final = "present"
+FACE_BOX: Final = "face/box"
+FACE_LANDMARKS: Final = "face/landmarks"
+FACE_SCORE: Final = "face/score"
+WORD_TEXT: Final = "words/text"
+WORD_START: Final = "words/start_s"
+WORD_END: Final = "words/end_s"
+VALENCE: Final = "label/valence"
+AROUSAL: Final = "label/arousal"
+REFINED: Final = "refined"
+
+#: YuNet's order, from the viewer's side: left eye, right eye, nose tip, left and right corner of the mouth.
+LANDMARKS: Final = 5
+
+#: Aff-Wild2 writes -5 where a frame was not annotated; in the cache it is NaN.
+NOT_ANNOTATED: Final = -5.0
+
+
+def present(modality: Modality) -> str:
+    """Name of the mask that says on which frames a modality has something behind it."""
+    return f"{PRESENT}/{modality}"

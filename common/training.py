@@ -1,0 +1,190 @@
+"""What stages 2 and 3 share around ``transformers.Trainer``: settings, selection, resuming, one line an epoch.
+
+The epoch is selected on the validation split's CCC, pooled over all of its valid frames.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+
+from common.errors import TrainingError
+from common.metrics import ccc
+from common.models import quiet
+from common.recipe import Training
+
+METRIC = "ccc_mean"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model with its best epoch's weights, and one row of figures per epoch."""
+
+    model: Any
+    history: list[dict[str, float]]
+    best: dict[str, float]
+
+
+def fit(
+    model: Any,
+    train: Any,
+    validation: Any,
+    settings: Training,
+    *,
+    collate: Callable[[Any], dict[str, Any]],
+    checkpoints: Path,
+    seed: int,
+    device: str,
+    say: Callable[[str], None],
+    ignore: tuple[str, ...] = (),
+) -> Fitted:
+    """Train ``model`` and give it back with the weights of its best epoch.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Its forward takes the batch's entries by name and returns ``loss`` and ``prediction``.
+    train, validation : map-style data sets
+    collate : callable
+        Makes a batch of items; ``labels`` (..., 2) holds NaN where there is no label.
+    checkpoints : Path
+        Folder of this training's checkpoints; a killed training goes on from the last whole one in it.
+    ignore : names of the forward's outputs that scoring doesn't need
+
+    Raises
+    ------
+    TrainingError
+        If the loss or a gradient stops being a number.
+    """
+    transformers.set_seed(seed)
+    quiet()
+    callbacks: list[TrainerCallback] = [_Lines(say, settings.epochs)]
+    if settings.early_stop_epochs is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stop_epochs))
+    trainer = Trainer(
+        model=model,
+        args=_arguments(settings, checkpoints, seed, device),
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=collate,
+        compute_metrics=_pooled_ccc,
+        callbacks=callbacks,
+        optimizer_cls_and_kwargs=(
+            {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser],
+            {"lr": settings.learning_rate},
+        ),
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    resume = last_checkpoint(checkpoints)
+    if resume is not None:
+        say(f"  goes on from {resume.name}")
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
+    history = _by_epoch(trainer.state.log_history)
+    scored = [row for row in history if not math.isnan(row.get(f"eval_{METRIC}", math.nan))]
+    if not scored:
+        raise TrainingError("No epoch had a validation CCC.", "Check that the validation clips have varying labels.")
+    return Fitted(trainer.model, history, max(scored, key=lambda row: row[f"eval_{METRIC}"]))
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in ``folder`` that was written whole; those a kill left behind are removed.
+
+    The Trainer writes ``trainer_state.json`` last, so a checkpoint without a readable one is not whole.
+    """
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            shutil.rmtree(path)
+        else:
+            return path
+    return None
+
+
+def _arguments(settings: Training, folder: Path, seed: int, device: str) -> TrainingArguments:
+    plateau = settings.plateau
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.clip_norm or 0.0,
+        lr_scheduler_type="reduce_lr_on_plateau" if plateau else "constant",
+        lr_scheduler_kwargs={"mode": "max", **plateau.model_dump()} if plateau else {},
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        logging_strategy="epoch",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model=METRIC,
+        greater_is_better=True,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        logging_nan_inf_filter=False,  # a loss that is no number must be seen
+        dataloader_num_workers=settings.workers,
+        dataloader_pin_memory=device.startswith("cuda"),
+        bf16=settings.precision == "bfloat16",
+        fp16=settings.precision == "float16",
+        seed=seed,
+        use_cpu=device == "cpu",
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _pooled_ccc(outputs: Any) -> dict[str, float]:
+    """CCC over all valid frames of the validation split; a constant prediction scores 0."""
+    prediction = np.asarray(outputs.predictions, dtype=np.float64).reshape(-1, 2)
+    target = np.asarray(outputs.label_ids, dtype=np.float64).reshape(-1, 2)
+    valence, arousal = (float(np.nan_to_num(ccc(prediction[:, i], target[:, i]))) for i in (0, 1))
+    return {METRIC: (valence + arousal) / 2, "ccc_valence": valence, "ccc_arousal": arousal}
+
+
+class _Lines(TrainerCallback):
+    """One line an epoch."""
+
+    def __init__(self, say: Callable[[str], None], epochs: int) -> None:
+        self.say = say
+        self.epochs = epochs
+        self.loss = math.nan
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        logs = logs or {}
+        for name in ("loss", "grad_norm"):
+            if name in logs and not math.isfinite(logs[name]):
+                raise TrainingError(
+                    f"The {name} is {logs[name]} at step {state.global_step}.",
+                    "Check the features with `verify`, or lower the learning rate; the last checkpoint is kept.",
+                )
+        self.loss = logs.get("loss", self.loss)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **rest: Any) -> None:
+        rate = rest["optimizer"].param_groups[0]["lr"]
+        self.say(
+            f"  epoch {round(state.epoch)}/{self.epochs}  loss {self.loss:.4f}  "
+            f"validation CCC {metrics[f'eval_{METRIC}']:.4f} "
+            f"(valence {metrics['eval_ccc_valence']:.4f}, arousal {metrics['eval_ccc_arousal']:.4f})  lr {rate:.1e}"
+        )
+
+
+def _by_epoch(log: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The Trainer's log as one row per epoch."""
+    rows: dict[int, dict[str, float]] = {}
+    for entry in log:
+        if "loss" in entry or f"eval_{METRIC}" in entry:
+            rows.setdefault(round(entry["epoch"]), {}).update(entry)
+    return [{**row, "epoch": epoch} for epoch, row in sorted(rows.items())]

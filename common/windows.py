@@ -1,0 +1,191 @@
+"""Cached clips become windows of T frames with masks: what stages 2 and 3 read, for training and for export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.errors import CacheError
+from common.manifest import CachedClip, Manifest
+from common.recipe import Window
+from common.schema import AROUSAL, MODALITIES, VALENCE, Modality, present
+from common.store import Location, read_locations
+
+Array = npt.NDArray[Any]
+
+
+def window_starts(frames: int, window: Window) -> list[int]:
+    """First frames of the windows over a clip of ``frames`` frames.
+
+    Every frame is in at least one window. The last window is moved back to end with the clip; a clip shorter than a
+    window is one window, padded at its end.
+    """
+    if frames <= window.frames:
+        return [0]
+    starts = list(range(0, frames - window.frames, window.hop_frames))
+    return [*starts, frames - window.frames]
+
+
+class CachedArrays:
+    """The numeric datasets of one clip file as memory maps, opened on first use and never read whole."""
+
+    def __init__(self, path: Path, content: str) -> None:
+        self.path = path
+        places, attributes = read_locations(path)
+        if attributes.get("content") != content:
+            raise CacheError(
+                f"{path} isn't the file the manifest speaks of: its content is {attributes.get('content')}, "
+                f"expected {content}.",
+                "Another run has replaced it; run `make embeddings` again with this RUN, or give each its CACHE=.",
+            )
+        self._places: dict[str, Location] = places
+        self._maps: dict[str, Array] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._maps:
+            place = self._places.get(name)
+            if place is None:
+                raise CacheError(f"{self.path} has no /{name}.", "Delete it and run `make embeddings` again.")
+            self._maps[name] = np.memmap(self.path, place.dtype, "r", place.offset, place.shape)
+        return self._maps[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_maps": {}}  # worker processes map for themselves
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which frames of which clip a window holds."""
+
+    clip: int
+    start: int
+    frames: int
+
+
+class FeatureWindows:
+    """Windows over the cached features of some clips; a map-style data set for ``torch.utils.data.DataLoader``.
+
+    Parameters
+    ----------
+    cache, manifest : where the clips are
+    clips : clips to cut, in order
+    window : length and hop
+    modalities : those the model may see; the others are masked
+    once : bool
+        For scoring: frames shared by two windows keep their label in the first alone, so that each counts once.
+    labelled_only : bool
+        For training: leave out windows without a single label.
+
+    Each item is a dict of
+        ``visual``, ``audio``, ``text``   (T, D) float32, 0 where absent
+        ``present_visual`` and so on      (T,) bool
+        ``frame_mask``                    (T,) bool, False on padding
+        ``labels``                        (T, 2) float32, valence and arousal, NaN where not annotated
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        manifest: Manifest,
+        clips: Sequence[CachedClip],
+        window: Window,
+        *,
+        modalities: Sequence[Modality] = MODALITIES,
+        once: bool = False,
+        labelled_only: bool = False,
+    ) -> None:
+        folder = cache / manifest.folder
+        self.clips = list(clips)
+        self.window = window
+        self.modalities = frozenset(modalities)
+        self.once = once
+        self.arrays = [CachedArrays(folder / f"{clip.id}.h5", clip.content) for clip in self.clips]
+        self.places = [
+            Place(index, start, min(window.frames, clip.frames - start))
+            for index, clip in enumerate(self.clips)
+            for start in window_starts(clip.frames, window)
+        ]
+        if labelled_only:
+            self.places = [place for place in self.places if np.isfinite(self._labels(place)).any()]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> dict[str, Array]:
+        place = self.places[index]
+        arrays = self.arrays[place.clip]
+        rows = slice(place.start, place.start + place.frames)
+        item: dict[str, Array] = {}
+        for modality in MODALITIES:
+            mask = np.array(arrays[present(modality)][rows])
+            if modality not in self.modalities:
+                mask[:] = False
+            values = arrays[modality][rows].astype(np.float32)
+            values[~mask] = 0
+            item[modality] = self._padded(values, 0)
+            item[f"present_{modality}"] = self._padded(mask, False)
+        item["frame_mask"] = self._padded(np.ones(place.frames, dtype=np.bool_), False)
+        item["labels"] = self._padded(self._labels(place, earlier=self._seen_before(index)), np.nan)
+        return item
+
+    def _seen_before(self, index: int) -> int:
+        """How many of this window's first frames an earlier window of the same clip has."""
+        if not self.once or index == 0 or self.places[index - 1].clip != self.places[index].clip:
+            return 0
+        before = self.places[index - 1]
+        return max(0, before.start + before.frames - self.places[index].start)
+
+    def _labels(self, place: Place, earlier: int = 0) -> Array:
+        arrays = self.arrays[place.clip]
+        rows = slice(place.start, place.start + place.frames)
+        if VALENCE not in arrays:
+            return np.full((place.frames, 2), np.nan, dtype=np.float32)
+        labels = np.stack([arrays[VALENCE][rows], arrays[AROUSAL][rows]], axis=1)
+        labels[:earlier] = np.nan
+        return labels
+
+    def _padded(self, values: Array, fill: float | bool) -> Array:
+        missing = self.window.frames - len(values)
+        if missing == 0:
+            return values
+        padding = np.full((missing, *values.shape[1:]), fill, dtype=values.dtype)
+        return np.concatenate([values, padding])
+
+
+def collate(items: list[dict[str, Array]]) -> dict[str, Any]:
+    """Stack windows into a batch: (B, T, ...) tensors under the same names."""
+    import torch
+
+    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+
+
+def feature_statistics(
+    data: FeatureWindows, modality: Modality
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and population standard deviation, (D,) float64 each, over the present frames of all clips of ``data``.
+
+    Where a modality is present nowhere: zeros and ones.
+    """
+    count = 0
+    total: Array = np.zeros(data.arrays[0][modality].shape[1])
+    squares: Array = np.zeros_like(total)
+    for arrays in data.arrays:
+        values = np.asarray(arrays[modality][arrays[present(modality)]], dtype=np.float64)
+        if count == 0 and len(values):
+            shift = values.mean(axis=0)
+        if len(values):
+            count += len(values)
+            total += (values - shift).sum(axis=0)
+            squares += ((values - shift) ** 2).sum(axis=0)
+    if count == 0:
+        return total, np.ones_like(total)
+    mean = total / count
+    return shift + mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

@@ -1,0 +1,264 @@
+"""Video and sound of a file, each with its own presentation times (PyAV, that is FFmpeg's libraries).
+
+Times come from the container, never from an assumed rate. A file that breaks while it is being decoded is an error,
+not a shorter clip: its caller sets the whole clip aside, with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.sidedata.sidedata import Type as SideDataType
+
+from common.errors import MediaError
+from common.timeline import AUDIO_RATE_HZ
+from stage1_embeddings.sound import Audio, SoundTrack
+
+__all__ = ["Audio", "VideoInfo", "audio", "frames", "probe"]
+
+#: 8K (DCI). A picture beyond it is refused before it is converted.
+MAX_PIXELS = 8192 * 4320
+
+#: What a frame is moved to where its time isn't later than the time before it.
+NUDGE_S = 1e-4
+
+#: A clock that runs back further than this has been reset, and no rule can say where its frames belong.
+MAX_STEP_BACK_S = 0.5
+
+#: How much earlier than the header says a Matroska file may end: FFmpeg reads a cut-off one without a word.
+MISSING_END_S = 0.5
+
+_DAMAGED = (
+    "The file is damaged or incomplete: fetch it again, or re-encode what can be saved "
+    "(ffmpeg -i damaged.mp4 -c:v libx264 -c:a aac repaired.mp4) and use that."
+)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container and its first frame say about a video.
+
+    Attributes
+    ----------
+    path : Path
+    width_px, height_px : int
+        Of the picture as shown, that is after its rotation.
+    average_rate_hz : float
+        The container's claim, NaN where it makes none. For information: times come from the frames.
+    has_audio : bool
+    codec : str
+        FFmpeg's name for it, such as ``h264``.
+    """
+
+    path: Path
+    width_px: int
+    height_px: int
+    average_rate_hz: float
+    has_audio: bool
+    codec: str
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read the header and decode the first frame.
+
+    Raises
+    ------
+    MediaError
+        If the file is missing, empty, not readable, or has no video that decodes.
+    """
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        for frame in _decoded(container, stream, path):
+            height, width = _upright(frame, path, MAX_PIXELS).shape[:2]
+            rate = stream.average_rate or stream.guessed_rate
+            return VideoInfo(
+                path=path,
+                width_px=width,
+                height_px=height,
+                average_rate_hz=float(rate) if rate else math.nan,
+                has_audio=container.streams.best("audio") is not None,
+                codec=stream.codec_context.name,
+            )
+    raise MediaError(f"{path}: its video stream has no frames.", "Check that it plays, or take it out of the data.")
+
+
+def frames(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float, npt.NDArray[np.uint8]]]:
+    """Every frame with its presentation time, in presentation order, a few at a time in memory.
+
+    The stream is FFmpeg's choice (default streams first, then the larger picture), cover art excepted. No frame is
+    dropped, because annotations count frames: where a presentation time is missing, the frame follows the one
+    before it by that one's duration; where it isn't later (by up to 0.5 s), by 0.1 ms.
+
+    Parameters
+    ----------
+    path : Path
+    max_pixels : int
+        Largest picture that is accepted, in pixels.
+
+    Yields
+    ------
+    time_s : float
+        Seconds on the container's clock, strictly increasing; the first need not be 0.
+    picture : (H, W, 3) uint8, RGB
+        Upright: turned and mirrored as the container asks.
+
+    Raises
+    ------
+    MediaError
+        As in `probe`, once the first frame is asked for; later, where the file breaks, ends before its header says,
+        or its clock is reset. The message says how many frames were decoded before.
+    """
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        first_s = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
+        previous_s, step_s = -math.inf, 0.0
+        for frame in _decoded(container, stream, path):
+            time_s = frame.time
+            if time_s is None:
+                time_s = first_s if math.isinf(previous_s) else previous_s + step_s
+            if time_s < previous_s - MAX_STEP_BACK_S:
+                raise _reset_clock(path, "picture", previous_s, time_s)
+            time_s = max(time_s, previous_s + NUDGE_S)
+            previous_s, step_s = time_s, _duration_s(frame, stream)
+            yield time_s, _upright(frame, path, max_pixels)
+
+
+def audio(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Audio | None:
+    """The sound of a file as one mono waveform on the clock of its frames; None where it has no sound.
+
+    Each stretch of sound is placed by its own presentation time: gaps are silence and are listed, overlaps trimmed.
+
+    Parameters
+    ----------
+    path : Path
+    rate_hz : int
+        Rate to resample to (libswresample).
+
+    Raises
+    ------
+    MediaError
+        As `frames` does, for the sound.
+    """
+    with _opened(path) as container:
+        video = container.streams.best("video")
+        stream = container.streams.best("audio", related=video)
+        if stream is None:
+            return None
+        track = SoundTrack(rate_hz)
+        for frame in _decoded(container, stream, path):
+            end_s = track.end_s
+            time_s = (end_s or 0.0) if frame.time is None else frame.time
+            if end_s is not None and time_s < end_s - MAX_STEP_BACK_S:
+                raise _reset_clock(path, "sound", end_s, time_s)
+            track.add(frame, time_s)
+        return track.audio(path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open ``path`` as a local file, whatever its name looks like."""
+    if not path.is_file():
+        raise MediaError(f"{path}: there is no such file.", "Check the path.")
+    if path.stat().st_size == 0:
+        raise MediaError(f"{path} is empty (0 bytes).", "Fetch it again.")
+    try:
+        # The prefix keeps a name like "12:30.mp4" from being taken for a protocol.
+        container = av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"})
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"{path} can't be read as a video: {error.strerror}.",
+            "Check that it plays and is complete; fetch or convert it again (ffmpeg -i in -c:v libx264 out.mp4).",
+        ) from None
+    with container:
+        yield container
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    """FFmpeg's best video stream that isn't a cover picture."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not streams:
+        raise MediaError(f"{path} has no video stream.", "Give a video; a sound file alone has no frames to label.")
+    best = container.streams.best("video")
+    return best if best in streams else streams[0]
+
+
+def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
+    """Frames of one stream up to its end; an error where the stream breaks."""
+    what = "frames" if stream.type == "video" else "pieces of sound"
+    if stream.codec_context is None:
+        raise MediaError(f"{path}: FFmpeg has no decoder for its {stream.type}.", "Convert it, to H.264 for instance.")
+    stream.thread_type = "AUTO"
+    count, time_s = 0, 0.0
+    try:
+        for packet in _packets(container, stream, path):
+            if packet.is_corrupt:
+                raise MediaError(_stopped(path, count, what, time_s, "a packet is cut off"), _DAMAGED)
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    raise MediaError(_stopped(path, count, what, time_s, "damaged data"), _DAMAGED)
+                count, time_s = count + 1, frame.time or time_s
+                yield frame
+    except av.FFmpegError as error:
+        raise MediaError(_stopped(path, count, what, time_s, str(error.strerror)), _DAMAGED) from None
+
+
+def _packets(container: Any, stream: Any, path: Path) -> Iterator[Any]:
+    """Packets of one stream; for Matroska and WebM, whether the file reaches the end that its header promises."""
+    promised_s = container.duration / av.time_base if container.duration else 0.0
+    if "matroska" not in container.format.name or not promised_s:
+        yield from container.demux(stream)
+        return
+    end_s = 0.0
+    for packet in container.demux():
+        if packet.pts is not None:
+            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if packet.stream_index == stream.index:
+            yield packet
+    if end_s < promised_s - MISSING_END_S:
+        raise MediaError(f"{path} ends after {end_s:.2f} s, but its header says {promised_s:.2f} s.", _DAMAGED)
+
+
+def _upright(frame: Any, path: Path, max_pixels: int) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB as it should be shown: display matrix applied, in quarter turns and reflections."""
+    if frame.width * frame.height > max_pixels:
+        raise MediaError(
+            f"{path}: its picture has {frame.width} x {frame.height} pixels, more than {max_pixels}.",
+            "Scale it down (ffmpeg -i in -vf scale=1920:-2 out.mp4).",
+        )
+    picture: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    if matrix is None:
+        return np.ascontiguousarray(picture)
+    # libavutil/display.h: x' = a x + c y, y' = b x + d y, as (a b u, c d v, x y w) in 32-bit fixed point.
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        picture, a, d = picture.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _duration_s(frame: Any, stream: Any) -> float:
+    """How long a frame is shown, by the container; by its average rate where it doesn't say."""
+    if frame.duration:
+        return float(frame.duration * frame.time_base)
+    rate = stream.average_rate or stream.guessed_rate
+    return float(1 / rate) if rate else NUDGE_S
+
+
+def _stopped(path: Path, count: int, what: str, time_s: float, reason: str) -> str:
+    return f"{path}: decoding broke off after {count} {what} (at {time_s:.2f} s): {reason}."
+
+
+def _reset_clock(path: Path, what: str, previous_s: float, time_s: float) -> MediaError:
+    return MediaError(
+        f"{path}: the time of its {what} runs back from {previous_s:.2f} s to {time_s:.2f} s.",
+        "It was joined from parts without new times: re-encode it (ffmpeg -i in -c:v libx264 -c:a aac out.mp4).",
+    )

@@ -1,0 +1,19 @@
+"""From an encoder's settings to the weights they name; ``miniature`` is a model that is made on the spot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.models import Pretrained, find, in_folder
+from common.recipe import Encoder
+from common.schema import Modality
+from stage1_embeddings.encoders.miniature import miniature_folder
+
+MINIATURE = "miniature"
+
+
+def resolve(encoder: Encoder, modality: Modality, cache: Path) -> Pretrained:
+    """Find out which weights an encoder's settings name; errors as in `common.models.find`."""
+    if encoder.model == MINIATURE:
+        return in_folder(MINIATURE, miniature_folder(modality, cache))
+    return find(encoder.model, encoder.revision, f"stage1.{modality}")

@@ -1,0 +1,136 @@
+"""Run the trained fusion over every clip and write F_refined (eq. 25) to ``cache/fused``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.artefacts import read_record
+from common.device import torch_device
+from common.errors import CacheError
+from common.files import remove_partials
+from common.manifest import CachedClip, Manifest, read_manifest, write_manifest
+from common.recipe import Recipe, fingerprint
+from common.schema import AROUSAL, MODALITIES, REFINED, REFINED_DTYPE, TIME, VALENCE, present
+from common.store import Array, read_attributes, validate, write_clip
+from common.windows import CachedArrays, FeatureWindows, collate
+from stage2_beit.train import MADE_BY
+
+FUSED = "fused"
+
+#: Raise when the exported numbers change for the same weights and features.
+CODE_VERSION = 1
+
+
+def export(fusion: Path, cache: Path, run: Path, device: str, say: Callable[[str], None]) -> Manifest:
+    """Export F_refined for all clips of a run, those that are there already excepted.
+
+    Windows overlap as in training; where they do, their F_refined is averaged. Every frame gets exactly one row.
+
+    Parameters
+    ----------
+    fusion : Path
+        Folder of a trained stage 2, of this run or of another.
+    cache, run : Path
+        Where the features are; ``run/fused/manifest.json`` is written.
+
+    Raises
+    ------
+    CacheError
+        If the features were made by other encoders than the fusion was trained on.
+    """
+    manifest = read_manifest(run)
+    record = read_record(fusion, made_by=MADE_BY)
+    recipe = Recipe.model_validate(record["recipe"])
+    remarks = _check_encoders(record, manifest, fusion)
+    window, modalities = recipe.stage2.window, recipe.stage2.modalities
+    key = fingerprint("fused", CODE_VERSION, record["weights_sha256"], window.shaping(), modalities)
+    folder = cache / FUSED / key
+    remove_partials(folder)
+    exported = [replace(clip, content=fingerprint(key, clip.content)) for clip in manifest.clips]
+    todo = [pair for pair in zip(manifest.clips, exported, strict=True) if not _is_done(folder, pair[1], say)]
+    if todo:
+        from stage2_beit.model import FusionModel
+
+        model = FusionModel.from_pretrained(fusion).eval().to(torch_device(device))
+        batch = recipe.stage2.training.batch_size
+        for clip, fused in todo:
+            data = FeatureWindows(cache, manifest, [clip], window, modalities=modalities)
+            _write(folder, fused, data, refine(model, data, batch), key)
+    result = replace(
+        manifest,
+        folder=folder.relative_to(cache).as_posix(),
+        clips=tuple(exported),
+        remarks=tuple(dict.fromkeys((*manifest.remarks, *record["remarks"], *remarks))),
+    )
+    write_manifest(run / FUSED, result)
+    if todo:
+        say(f"Stage 2: exported {len(todo)} of {len(exported)} clips to {folder}")
+    else:
+        say(f"Stage 2: all {len(exported)} clips are exported to {folder}; nothing to do, no model loaded.")
+    return result
+
+
+def refine(model: Any, data: FeatureWindows, batch: int) -> Array:
+    """F_refined of the single clip in ``data``: (T, d_beit) float32, averaged where windows overlap."""
+    import torch
+
+    frames = data.clips[0].frames
+    total: Array | None = None
+    count = np.zeros(frames, dtype=np.int64)
+    with torch.inference_mode():
+        for start in range(0, len(data), batch):
+            items = range(start, min(start + batch, len(data)))
+            inputs = collate([data[index] for index in items])
+            del inputs["labels"]
+            output = model(**{name: value.to(model.device) for name, value in inputs.items()})
+            refined = output.refined.float().cpu().numpy()  # (B, T, d_beit)
+            if total is None:
+                total = np.zeros((frames, refined.shape[-1]), dtype=np.float64)
+            for row, index in enumerate(items):
+                place = data.places[index]
+                total[place.start : place.start + place.frames] += refined[row, : place.frames]
+                count[place.start : place.start + place.frames] += 1
+    assert total is not None, "a clip has at least one window"
+    return (total / count[:, None]).astype(REFINED_DTYPE)
+
+
+def _check_encoders(record: dict[str, Any], manifest: Manifest, fusion: Path) -> list[str]:
+    """Refuse other encoders; other front-end settings are allowed, and said in every later output."""
+    remarks = []
+    for modality in MODALITIES:
+        trained, given = record["encoders"][modality], manifest.encoders[modality]
+        if trained["identity"] != given["identity"]:
+            raise CacheError(
+                f"{fusion} was trained on {modality} features of {trained['model']} ({trained['identity'][:23]}), "
+                f"these were made by {given['model']} ({given['identity'][:23]}).",
+                "Run stage 1 with the recipe of that run, or train stage 2 on these features.",
+            )
+        if record["features"][modality] != manifest.fingerprints[modality]:
+            remarks.append(f"The {modality} features were made with other settings than those trained on.")
+    return remarks
+
+
+def _is_done(folder: Path, clip: CachedClip, say: Callable[[str], None]) -> bool:
+    path = folder / f"{clip.id}.h5"
+    if not path.exists():
+        return False
+    try:
+        validate(path, deep=False)
+        return bool(read_attributes(path).get("content") == clip.content)
+    except CacheError as error:
+        say(f"{clip.id}: exported again, as {error.problem}")
+        return False
+
+
+def _write(folder: Path, clip: CachedClip, data: FeatureWindows, refined: Array, key: str) -> None:
+    source: CachedArrays = data.arrays[0]
+    arrays: dict[str, Array | list[str]] = {TIME: source[TIME], REFINED: refined}
+    kept: list[str] = [present(modality) for modality in MODALITIES]
+    arrays |= {name: source[name] for name in (*kept, VALENCE, AROUSAL) if name in source}
+    attributes = {"clip": clip.id, "content": clip.content, "fusion": key, "split": clip.split}
+    write_clip(folder / f"{clip.id}.h5", arrays, attributes)

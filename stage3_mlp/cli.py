@@ -1,0 +1,51 @@
+"""Command line of stage 3: ``python -m stage3_mlp``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from common.command import StageGroup, debug_option, place_options, recipe_options, say
+
+
+@click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@debug_option
+def main(debug: bool) -> None:
+    """Stage 3: the polar head, its test, its report, and predictions for new videos."""
+
+
+@main.command()
+@recipe_options
+@place_options
+def train(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, device: str) -> None:
+    """Train the polar head on the refined features; the epoch is selected on the validation split."""
+    from common.recipe import load_recipe
+    from stage3_mlp.train import train as train_head
+
+    train_head(load_recipe(recipe, overrides), cache, run, device, say)
+
+
+@main.command()
+@place_options
+def test(cache: Path, run: Path, device: str) -> None:
+    """Score the run's head on its test split: predictions.csv, metrics.json, report.html."""
+    from stage3_mlp.test import test as score_run
+
+    score_run(cache, run, device, say)
+
+
+@main.command()
+@click.option(
+    "--head",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of a trained head; the run's own where not given.",
+)
+@place_options
+def predict(head: Path | None, cache: Path, run: Path, device: str) -> None:
+    """Valence and arousal for every frame of all the run's clips, labelled or not."""
+    from stage3_mlp.predict import predict as predict_run
+    from stage3_mlp.train import HEAD
+
+    predict_run(head or run / HEAD, cache, run, device, say)

@@ -1,0 +1,137 @@
+"""The polar head: three layers to intensity and angle, and from them to valence and arousal (eq. 27-31).
+
+Start here. Its input are rows that ``pooling.pool`` made of the refined features of stage 2 (eq. 26).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from common.errors import CacheError
+from common.losses import regression_loss
+from common.polar import canonical_polar
+from common.standardise import mean_and_scale
+
+__all__ = ["PolarHead", "PolarHeadConfig", "PolarOutput", "canonical_polar"]
+
+
+class PolarHeadConfig(PreTrainedConfig):
+    """Settings of a ``PolarHead``: its widths, dropout, and the loss of ``common.losses.regression_loss``."""
+
+    model_type: ClassVar[str] = "maven-polar-head"
+    keys_to_ignore_at_inference: ClassVar[list[str]] = ["intensity", "theta"]
+
+    d_beit: int = 768
+    d1: int = 256
+    d2: int = 128
+    dropout: float = 0.2
+    loss: str = "mse"
+    ccc_weight: float = 0.1
+
+
+@dataclass
+class PolarOutput(ModelOutput):
+    """What a ``PolarHead`` returns.
+
+    ``loss``: () float, where labels were given. ``prediction``: (N, 2) float, valence and arousal. ``intensity``,
+    ``theta``: (N,) float as eq. 29 gives them, of any sign and any number of turns; ``canonical_polar`` brings them
+    to intensity >= 0 and theta in (-pi, pi].
+    """
+
+    loss: Tensor | None = None
+    prediction: Tensor | None = None
+    intensity: Tensor | None = None
+    theta: Tensor | None = None
+
+
+class PolarHead(PreTrainedModel):
+    """Three fully connected layers to [I, theta], then valence = I cos(theta), arousal = I sin(theta) (eq. 27-31).
+
+    The paper drops out "after each fully connected layer in the emotion predictor"; here that is after the ReLU of the
+    two hidden layers. After the third it would set whole predictions to zero.
+
+    I isn't squashed: where both labels are near 1, the intensity is near sqrt 2. It may come out negative, which is a
+    point like any other.
+    """
+
+    config_class = PolarHeadConfig
+    main_input_name = "features"
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: PolarHeadConfig) -> None:
+        super().__init__(config)
+        self.register_buffer("mean", torch.zeros(config.d_beit))
+        self.register_buffer("scale", torch.ones(config.d_beit))
+        self.fc1 = nn.Linear(config.d_beit, config.d1)
+        self.fc2 = nn.Linear(config.d1, config.d2)
+        self.fc3 = nn.Linear(config.d2, 2)
+        self.dropout = nn.Dropout(config.dropout)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Fresh weights; ``init`` leaves alone what a checkpoint has already filled."""
+        if module is self.fc3:
+            # Starting near intensity 0 learns faster than starting at points all over the circle.
+            init.normal_(module.weight, std=0.1 * self.config.d2**-0.5)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            init.zeros_(module.bias)
+        elif isinstance(module, PolarHead):
+            init.zeros_(module.mean)
+            init.ones_(module.scale)
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> PolarOutput:
+        """Predict valence and arousal of N frames or clips.
+
+        Parameters
+        ----------
+        features : (N, d_beit) float32
+            Pooled rows.
+        labels : (N, 2) float32, optional
+            Valence and arousal in [-1, 1]; NaN where there is none.
+
+        Raises
+        ------
+        CacheError
+            If the features have another width than the head was made for.
+        """
+        if features.shape[-1] != self.config.d_beit:
+            raise CacheError(
+                f"The refined features are {features.shape[-1]} wide; the head was made for {self.config.d_beit}.",
+                "Use the fusion it was trained with, or train the head again.",
+            )
+        pooled = (features - self.mean) * self.scale
+        h1 = self.dropout(self.fc1(pooled).relu())  # eq. 27: (N, d1)
+        h2 = self.dropout(self.fc2(h1).relu())  # eq. 28: (N, d2)
+        intensity, theta = self.fc3(h2).float().unbind(dim=-1)  # eq. 29: (N,) each
+        prediction = torch.stack([intensity * theta.cos(), intensity * theta.sin()], dim=-1)  # eq. 30-31
+        loss = None
+        if labels is not None:
+            loss = regression_loss(prediction, labels, self.config.loss, self.config.ccc_weight)  # eq. 32
+        return PolarOutput(loss=loss, prediction=prediction, intensity=intensity, theta=theta)
+
+    def set_statistics(self, mean: npt.ArrayLike, std: npt.ArrayLike) -> None:
+        """Keep mean and standard deviation, (d_beit,) each, of the training rows; saved with the head.
+
+        From then on, rows go in as (x - mean) / std; constant dimensions become 0.
+
+        Raises
+        ------
+        DataError
+            If a shape is wrong or a value isn't finite.
+        """
+        m, scale = mean_and_scale(mean, std, self.config.d_beit, "the refined features")
+        self.mean.copy_(torch.from_numpy(m))
+        self.scale.copy_(torch.from_numpy(scale))

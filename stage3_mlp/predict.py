@@ -1,0 +1,55 @@
+"""Valence and arousal for every frame of videos that need no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from common.artefacts import read_record
+from common.errors import DataError
+from common.manifest import read_manifest
+from common.polar import quadrant
+from common.provenance import provenance
+from stage3_mlp.predictions import write_predictions
+from stage3_mlp.test import predict_clips
+from stage3_mlp.train import FUSED, MADE_BY
+
+
+def predict(head: Path, cache: Path, run: Path, device: str, say: Callable[[str], None]) -> Path:
+    """Predict all clips of a run with a trained head.
+
+    Parameters
+    ----------
+    head : Path
+        Folder of a trained head, of this run or of another.
+    cache, run : Path
+        Where the refined features and their manifest are.
+
+    Returns
+    -------
+    Path
+        ``run/predictions.csv``; beside it one ``<clip>.html`` per clip.
+    """
+    manifest = read_manifest(run / FUSED)
+    if not manifest.clips:
+        raise DataError(f"{manifest.data} has no clip that could be done.", "See the reasons above.")
+    read_record(head, made_by=MADE_BY)
+    predictions = predict_clips(head, cache, manifest, manifest.clips, device)
+    from stage3_mlp.report import write_prediction_report
+
+    path = run / "predictions.csv"
+    rows = write_predictions(path, predictions)
+    for prediction in predictions:
+        page = run / ("report.html" if len(predictions) == 1 else f"{prediction.clip}.html")
+        write_prediction_report(
+            page, title=prediction.clip, prediction=prediction, remarks=manifest.remarks, provenance=provenance()
+        )
+        valence, arousal = prediction.values.mean(axis=0)
+        say(
+            f"{prediction.clip}: {len(prediction.time_s)} frames, mean valence {valence:+.3f}, "
+            f"mean arousal {arousal:+.3f} ({quadrant(float(valence), float(arousal))}); {page}"
+        )
+    for remark in manifest.remarks:
+        say(f"Note: {remark}")
+    say(f"Predictions: {path} ({rows} rows)")
+    return path

@@ -1,0 +1,129 @@
+"""Predictions of a clip, frame by frame, and how they are written down."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.files import written_whole
+from common.manifest import CachedClip, Manifest
+from common.polar import canonical_polar
+from common.schema import AROUSAL, MODALITIES, REFINED, TIME, VALENCE, Modality, present
+from common.windows import CachedArrays
+from stage3_mlp.pooling import pool
+
+Floats = npt.NDArray[np.float32]
+
+COLUMNS = (
+    "clip",
+    "frame",
+    "time_s",
+    "valence",
+    "arousal",
+    "intensity",
+    "theta",
+    "label_valence",
+    "label_arousal",
+)
+
+#: Frames that go through the head at once.
+_BATCH = 65_536
+
+
+@dataclass(frozen=True)
+class ClipPrediction:
+    """One clip's predictions on its frame clock.
+
+    Attributes
+    ----------
+    time_s : (T,) float64, seconds
+    values : (T, 2) float32, valence and arousal; not clipped to [-1, 1]
+    intensity : (T,) float32, >= 0
+    theta : (T,) float32, radians in (-pi, pi]
+    labels : (T, 2) float32, NaN where not annotated
+    present : modality to (T,) bool
+    """
+
+    clip: str
+    time_s: npt.NDArray[np.float64]
+    values: Floats
+    intensity: Floats
+    theta: Floats
+    labels: Floats
+    present: dict[Modality, npt.NDArray[np.bool_]]
+
+
+def predict_clip(
+    head: Any, cache: Path, manifest: Manifest, clip: CachedClip, pool_frames: int | str
+) -> ClipPrediction:
+    """Pool a clip's F_refined (eq. 26) and run the head over it (eq. 27-31).
+
+    Parameters
+    ----------
+    head : PolarHead, in evaluation mode
+    manifest : of the fused features
+    """
+    import torch
+
+    arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
+    pooled = pool(np.asarray(arrays[REFINED]), pool_frames)
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(pooled), _BATCH):
+            rows = torch.from_numpy(pooled[start : start + _BATCH].astype(np.float32)).to(head.device)
+            output = head(rows)
+            columns = (output.prediction, output.intensity[:, None], output.theta[:, None])
+            parts.append(torch.cat(columns, dim=1).float().cpu().numpy())
+    values = np.concatenate(parts)
+    intensity, theta = canonical_polar(values[:, 2], values[:, 3])
+    return ClipPrediction(
+        clip.id,
+        np.asarray(arrays[TIME], dtype=np.float64),
+        values[:, :2],
+        intensity.astype(np.float32),
+        theta.astype(np.float32),
+        clip_labels(arrays, len(pooled)),
+        {modality: np.asarray(arrays[present(modality)]) for modality in MODALITIES},
+    )
+
+
+def clip_labels(arrays: CachedArrays, frames: int) -> Floats:
+    """(T, 2) float32, valence and arousal; NaN where not annotated."""
+    if VALENCE not in arrays:
+        return np.full((frames, 2), np.nan, dtype=np.float32)
+    return np.stack([arrays[VALENCE], arrays[AROUSAL]], axis=1)
+
+
+def write_predictions(path: Path, predictions: Iterable[ClipPrediction]) -> int:
+    """Write one row per frame at full precision, whole or not at all; say how many rows.
+
+    ``frame`` counts from 0; an absent label is an empty cell.
+    """
+    rows = 0
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for prediction in predictions:
+            times = [repr(value) for value in prediction.time_s.tolist()]
+            columns = [
+                *_text(prediction.values.T),
+                *_text([prediction.intensity, prediction.theta]),
+                *_text(prediction.labels.T),
+            ]
+            writer.writerows(
+                (prediction.clip, frame, time_s, *cells)
+                for frame, (time_s, *cells) in enumerate(zip(times, *columns, strict=True))
+            )
+            rows += len(times)
+    return rows
+
+
+def _text(columns: Any) -> list[list[str]]:
+    """Shortest decimals that give the same float32 back; empty for NaN."""
+    return [["" if value != value else str(value) for value in np.asarray(column, np.float32)] for column in columns]

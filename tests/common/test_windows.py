@@ -1,0 +1,116 @@
+"""Windows over cached clips: every frame seen, padding and absence masked, each label counted once."""
+
+from __future__ import annotations
+
+import pickle  # noqa: S403 - what a DataLoader does with a data set for its workers
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.errors import CacheError
+from common.manifest import CachedClip, Manifest
+from common.recipe import Window
+from common.schema import AROUSAL, MODALITIES, TIME, VALENCE, present
+from common.store import write_clip
+from common.windows import FeatureWindows, collate, feature_statistics, window_starts
+
+
+def cached(cache: Path, lengths: list[int], labelled: bool = True) -> Manifest:
+    """A cache whose visual features say which clip and which frame they are."""
+    clips = []
+    for number, frames in enumerate(lengths):
+        arrays: dict[str, Any] = {TIME: np.arange(frames) / 25}
+        for modality in MODALITIES:
+            mask = np.ones(frames, dtype=bool) if modality != "text" else np.arange(frames) % 2 == 0
+            rows = np.stack([np.full(frames, number), np.arange(frames)], axis=1).astype(np.float16)
+            rows[~mask] = np.nan
+            arrays |= {modality: rows, present(modality): mask}
+        if labelled:
+            arrays |= {VALENCE: np.arange(frames, dtype=np.float32), AROUSAL: np.zeros(frames, np.float32)}
+            arrays[VALENCE][0] = np.nan
+        name = f"clip {number}"
+        write_clip(cache / "features" / "f" / f"{name}.h5", arrays, {"content": f"c{number}"})
+        clips.append(CachedClip(name, "train", f"{name}.mp4", frames, labelled, f"c{number}"))
+    return Manifest("data", "folder", "features/f", {}, {}, tuple(clips))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 9, 10, 11, 15, 20, 21, 99])
+@pytest.mark.parametrize(("length", "hop"), [(10, 10), (10, 5), (10, 3), (2, 1)])
+def test_windows_cover_every_frame_and_stay_inside(frames: int, length: int, hop: int) -> None:
+    starts = window_starts(frames, Window(frames=length, hop_frames=hop))
+    seen = np.zeros(frames, dtype=int)
+    for start in starts:
+        assert start >= 0 and (start + length <= frames or start == 0)
+        seen[start : start + length] += 1
+    assert (seen > 0).all() and len(set(starts)) == len(starts)
+
+
+def test_items_hold_the_right_frames_with_masks(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [7, 3])
+    data = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=2))
+    assert [(p.clip, p.start, p.frames) for p in data.places] == [(0, 0, 4), (0, 2, 4), (0, 3, 4), (1, 0, 3)]
+    item = data[1]
+    assert item["visual"].dtype == np.float32
+    assert item["visual"][:, 1].tolist() == [2, 3, 4, 5]
+    assert item["present_text"].tolist() == [True, False, True, False]
+    assert item["text"][1].tolist() == [0, 0]  # NaN in the file, masked here
+    padded = data[3]
+    assert padded["frame_mask"].tolist() == [True, True, True, False]
+    assert not padded["present_visual"][3] and np.isnan(padded["labels"][3]).all()
+
+
+def test_scoring_counts_each_frame_once(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [7, 3, 12])
+    data = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=3), once=True)
+    labels = np.concatenate([data[i]["labels"][:, 0] for i in range(len(data))])
+    expected = [*range(1, 7), *range(1, 3), *range(1, 12)]  # frame 0 has no label
+    assert sorted(labels[np.isfinite(labels)].tolist()) == sorted(expected)
+
+
+def test_modalities_not_asked_for_are_absent(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [6])
+    item = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=4), modalities=("audio",))[0]
+    assert item["present_audio"].all() and not item["present_visual"].any() and (item["visual"] == 0).all()
+
+
+def test_windows_without_labels_are_left_out_of_training(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [8], labelled=False)
+    window = Window(frames=4, hop_frames=4)
+    assert len(FeatureWindows(tmp_path, manifest, manifest.clips, window, labelled_only=True)) == 0
+    assert len(FeatureWindows(tmp_path, manifest, manifest.clips, window)) == 2
+
+
+def test_a_batch_stacks_windows_and_workers_can_map_for_themselves(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [9])
+    data = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=4))
+    _ = data[0]
+    again = pickle.loads(pickle.dumps(data))  # noqa: S301
+    batch = collate([again[0], again[1]])
+    assert batch["visual"].shape == (2, 4, 2) and batch["labels"].shape == (2, 4, 2)
+    assert batch["visual"][1, :, 1].tolist() == [4, 5, 6, 7]
+
+
+def test_a_file_of_another_run_is_refused(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [5])
+    write_clip(
+        tmp_path / "features/f/clip 0.h5",
+        {
+            TIME: np.arange(2) / 25,
+            **{m: np.ones((2, 2), np.float16) for m in MODALITIES},
+            **{present(m): np.ones(2, bool) for m in MODALITIES},
+        },
+        {"content": "other"},
+    )
+    with pytest.raises(CacheError, match=r"clip 0.h5 isn't the file the manifest speaks of.*other.*expected c0"):
+        FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=4))
+
+
+def test_statistics_are_those_of_the_present_frames(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [7, 20])
+    data = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=4))
+    mean, std = feature_statistics(data, "text")
+    rows = np.concatenate([np.stack([np.full(n, c), np.arange(n)], 1)[::2] for c, n in enumerate([7, 20])])
+    np.testing.assert_allclose(mean, rows.mean(0))
+    np.testing.assert_allclose(std, rows.std(0))

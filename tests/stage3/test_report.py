@@ -1,0 +1,301 @@
+"""The reports: what stands in them, what is escaped, what is missing and why, and that nothing breaks them."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import struct
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from common.errors import DataError
+from common.polar import to_polar
+from stage3_mlp.canvas import stretches
+from stage3_mlp.pictures import angle_distribution, circumplex_density, circumplex_path, training_curves
+from stage3_mlp.predictions import ClipPrediction
+from stage3_mlp.report import write_prediction_report, write_test_report
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+EVIL = "<img src=x onerror=alert(1)>"
+REMARK = "The encoders are miniatures & their weights are random."
+PROVENANCE = {
+    "commit": "abc123",
+    "versions": {"python": "3.11", "torch": "2.13.0"},
+    "command": "python -m stage3_mlp test --run 'runs/<demo>'",
+    "machine": "Linux x86_64",
+    "time": "2026-01-02T03:04:05+00:00",
+}
+VOID = {"img", "meta", "link", "source", "br"}
+
+
+class Page(HTMLParser):
+    """A written page: its pictures, table rows, text, titles of dashes; fails where tags don't match."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str]]] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self.pre = ""
+        self.raw = path.read_text(encoding="utf-8")
+        self.feed(self.raw)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if "style" in self.open else data
+        self.pre += data if "pre" in self.open else ""
+        if "td" in self.open or "th" in self.open:
+            self.rows[-1][-1] += data.strip()
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.attributes if name == tag]
+
+    def row(self, name: str) -> list[str]:
+        return next(row[1:] for row in self.rows if row[0] == name)
+
+
+def clip(name: str, frames: int = 60, shift: float = 0.1, labels: bool = True) -> ClipPrediction:
+    time_s = np.arange(frames) / 25
+    true = np.stack([0.6 * np.sin(time_s), 0.5 * np.cos(2 * time_s)], axis=1)
+    values = true + shift
+    intensity, theta = to_polar(*values.T)
+    return ClipPrediction(
+        name,
+        time_s,
+        values.astype(np.float32),
+        intensity.astype(np.float32),
+        theta.astype(np.float32),
+        (true if labels else np.full_like(true, np.nan)).astype(np.float32),
+        {"visual": np.ones(frames, bool), "audio": np.arange(frames) < frames / 2, "text": np.zeros(frames, bool)},
+    )
+
+
+def figures(clips: dict[str, float | None], frames: int = 60, value: float | None = 0.5) -> dict[str, Any]:
+    """Metrics of clips with these mean CCCs."""
+    axes = {"valence": value, "arousal": value}
+    return {
+        "run": "demo",
+        "split": "test",
+        "ccc": {"valence": 0.4567, "arousal": -0.1234, "mean": 0.3} if value is not None else {**axes, "mean": None},
+        "intervals": {f"ccc_{name}": [value, value] for name in ("valence", "arousal", "mean")},
+        "rmse": axes,
+        "pearson": axes,
+        "sign_agreement": axes,
+        "frames": frames,
+        "clips": len(clips) if frames else 0,
+        "per_clip": [
+            {"clip": name, "frames": frames, "ccc_valence": mean, "ccc_arousal": mean, "ccc_mean": mean}
+            for name, mean in clips.items()
+        ],
+        "references": [{"name": "constant (training mean)", "valence": 0.0, "arousal": 0.0, "mean": math.nan}],
+        "remarks": [REMARK],
+        "recipe": {"name": "demo", "stage3": {"head": {"d1": 64, "pool_frames": "clip"}}, "note": "<é>"},
+        "provenance": PROVENANCE,
+        "seed": 7,
+        "data": "films & more",
+    }
+
+
+def epochs(count: int) -> list[dict[str, Any]]:
+    return [
+        {"epoch": epoch, "loss": 1 / epoch, "eval_loss": None, "learning_rate": 1e-3 if epoch < 3 else 1e-4}
+        | {f"eval_ccc_{name}": 0.1 * epoch for name in ("valence", "arousal", "mean")}
+        for epoch in range(1, count + 1)
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    means = {"low": 0.1, EVIL: 0.9, "none": None, "mid": 0.5, "$x^2$ 名": -0.2}
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    histories = {"Stage 2": epochs(4), "Stage 3": epochs(1)}
+    write_test_report(path, metrics=figures(means), predictions=[clip(name) for name in means], histories=histories)
+    return Page(path)
+
+
+def test_a_page_needs_no_network_no_script_and_says_its_language(page: Page) -> None:
+    assert page.raw.startswith("<!DOCTYPE html>") and page.of("html") == [{"lang": "en"}]
+    assert "http://" not in page.raw and "https://" not in page.raw and "url(" not in page.raw
+    assert not page.of("script")
+    assert all(picture["src"].startswith("data:image/png") for picture in page.of("img"))
+    assert "default-src 'none'" in page.raw and "prefers-color-scheme: dark" in page.raw
+
+
+def test_every_picture_is_a_png_of_twice_its_size_with_a_text(page: Page) -> None:
+    pictures = page.of("img")
+    assert len(pictures) == 4 + 3 + 4  # distributions, timelines, two curves for each stage
+    for picture in pictures:
+        png = base64.b64decode(picture["src"].removeprefix("data:image/png;base64,"), validate=True)
+        assert png.startswith(b"\x89PNG")
+        size = struct.unpack(">II", png[16:24])
+        assert size == (2 * int(picture["width"]), 2 * int(picture["height"])) and picture["alt"]
+
+
+def test_names_from_outside_are_text(page: Page) -> None:
+    assert EVIL not in page.raw and EVIL in page.text
+    assert not any("onerror" in attributes for _, attributes in page.attributes)
+    assert REMARK in page.text and PROVENANCE["command"] in page.text and "films & more" in page.text
+
+
+def test_the_score_table_holds_the_figures(page: Page) -> None:
+    assert page.row("CCC") == ["0.457", "−0.123", "0.300"]
+    assert page.row("95\u00a0% interval") == ["0.500 to 0.500"] * 3
+    assert page.row("Sign agreement")[:2] == ["50\u00a0%", "50\u00a0%"]
+    assert page.row("CCC of: constant (training mean)")[:2] == ["0.000", "0.000"]
+    assert page.row("mid") == ["60", "0.500", "0.500", "0.500"]
+    assert page.row("none")[1].startswith("—")
+
+
+def test_best_median_and_worst_are_by_the_mean_ccc(page: Page) -> None:
+    shown = page.text[page.text.index("Timelines") : page.text.index("Training")]
+    places = [shown.index(text) for text in ("Best clip", EVIL, "Median clip", "low", "Worst clip", "$x^2$ 名")]
+    assert places == sorted(places) and "mid" not in shown
+
+
+def test_the_recipe_can_be_read_back(page: Page) -> None:
+    assert yaml.safe_load(page.pre) == figures({})["recipe"]
+
+
+def test_the_best_epoch_and_the_lowered_rate_are_named(page: Page) -> None:
+    assert "4 of 4, with a mean CCC of 0.400" in page.text and "learning rate was lowered" in page.text
+
+
+@pytest.mark.parametrize("frames", [1, 200])
+def test_constant_unlabelled_or_lonely_frames_still_make_a_page(tmp_path: Path, frames: int) -> None:
+    prediction = clip("c", frames, labels=frames == 1)
+    prediction = replace(prediction, values=np.zeros_like(prediction.values))
+    metrics = figures({"c": None}, frames=frames == 1, value=None)
+    write_test_report(
+        tmp_path / "r.html", metrics=metrics, predictions=[prediction], histories={"Stage 2": []} if frames == 1 else {}
+    )
+    page = Page(tmp_path / "r.html")
+    reasons = {attributes["title"] for attributes in page.of("span") if "title" in attributes}
+    assert reasons >= {"fewer than two frames are annotated", "fewer than two clips have labels"}
+    assert "none has a CCC" in page.text and re.search("no (training )?history", page.text)
+    assert ("only the predictions are shown" in page.text) == (frames == 200)
+
+
+def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_prediction_report(tmp_path / name, title="t", prediction=clip("c"), remarks=[], provenance=PROVENANCE)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda p: [], "no prediction to report"),
+        (lambda p: [replace(p, clip="other")], "different clips"),
+        (lambda p: [replace(p, labels=p.labels[1:])], r"Clip 'c' has 60 frame times.*\(59, 2\)"),
+        (lambda p: [replace(p, present={"visual": np.ones(3, bool)})], r"masks of length \[3\]"),
+        (lambda p: [replace(p, values=np.full_like(p.values, np.nan))], "Not one prediction is a finite number"),
+    ],
+)
+def test_what_cannot_be_reported_is_an_error_and_no_file(tmp_path: Path, change: Any, match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        write_test_report(tmp_path / "r.html", metrics=figures({"c": 0.1}), predictions=change(clip("c")), histories={})
+    assert not list(tmp_path.iterdir())
+
+
+def predicted(path: Path, prediction: ClipPrediction, title: str = "talk") -> Page:
+    write_prediction_report(path, title=title, prediction=prediction, remarks=[REMARK], provenance=PROVENANCE)
+    return Page(path)
+
+
+def test_a_clip_without_labels_says_what_is_there_and_what_is_missing(tmp_path: Path) -> None:
+    page = predicted(tmp_path / "p.html", clip("c", labels=False), EVIL)
+    assert "A face was found on every frame." in page.text
+    assert "Sound is there on 30 of 60 frames (50 %)." in page.text
+    assert "There are no words." in page.text and "no labels, so there is no score" in page.text
+    assert EVIL not in page.raw and EVIL in page.text and REMARK in page.text
+    nothing = {name: np.zeros(60, bool) for name in ("visual", "audio", "text")}
+    page = predicted(tmp_path / "p.html", replace(clip("c"), present=nothing))
+    assert "No face was found on any frame." in page.text and "There is no sound." in page.text
+
+
+def test_shares_are_of_time_not_of_frames(tmp_path: Path) -> None:
+    values = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.0, 0.0]], dtype=np.float32)
+    time_s = np.array([0.0, 1.0, 2.0, 7.0])  # durations 1, 1, 5 and, the last, the median step 1
+    page = predicted(tmp_path / "p.html", replace(clip("c", 4, labels=False), values=values, time_s=time_s))
+    shares = {name: page.row(name)[0] for name in ("High arousal, positive", "Low arousal, negative", "Neutral")}
+    assert shares == {
+        "High arousal, positive": "12\u00a0%",
+        "Low arousal, negative": "62\u00a0%",
+        "Neutral": "12\u00a0%",
+    }
+    assert "Mean valence −0.125, mean arousal +0.125: high arousal, negative" in " ".join(page.text.split())
+
+
+def test_a_labelled_clip_has_its_ccc(tmp_path: Path) -> None:
+    prediction = clip("c", shift=0)
+    prediction.labels[:10] = np.nan
+    page = predicted(tmp_path / "p.html", prediction)
+    assert "CCC: valence 1.000, arousal 1.000, mean 1.000, over 50 frames" in " ".join(page.text.split())
+
+
+def test_predictions_lost_on_the_way_are_counted(tmp_path: Path) -> None:
+    prediction = clip("c", labels=False)
+    prediction.values[:3] = np.inf
+    assert "On 3 frames the prediction is not a finite number." in predicted(tmp_path / "p.html", prediction).text
+    prediction.values[:] = np.nan
+    assert "unknown" in predicted(tmp_path / "p.html", prediction).text
+
+
+def test_a_long_clip_stays_small_and_says_how_it_is_drawn(tmp_path: Path) -> None:
+    prediction = clip("c", 100_000)
+    rng = np.random.default_rng(0)
+    prediction.values[:] += rng.normal(size=prediction.values.shape) * 0.2
+    page = predicted(tmp_path / "p.html", prediction)
+    assert "100,000 frames: the line is the mean of 334 at a time" in page.text
+    assert "Each of the 1,000 points drawn is the mean of 100 frames." in page.text
+    assert len(page.raw) < 1_500_000, len(page.raw)
+
+
+def test_stretches_keep_means_and_extremes_and_skip_what_is_not_there() -> None:
+    mean, low, high = stretches(np.array([1.0, 3.0, np.nan, 5.0, np.nan, np.inf, 7.0]), 2)
+    assert mean == pytest.approx([2, 5, np.nan, 7], nan_ok=True)
+    assert low == pytest.approx([1, 5, np.nan, 7], nan_ok=True) and high == pytest.approx(
+        [3, 5, np.nan, 7], nan_ok=True
+    )
+    values = np.random.default_rng(1).normal(size=(1001, 2))
+    mean, low, high = stretches(values, 7)
+    assert len(mean) == 143 and (low <= mean).all() and (mean <= high).all()
+    assert (low.min(axis=0) == values.min(axis=0)).all() and (high.max(axis=0) == values.max(axis=0)).all()
+
+
+def test_points_that_a_picture_cannot_show_are_counted() -> None:
+    inside, far = np.full((5, 2), 0.3), np.array([[0.3, 0.3], [0.0, 0.0], [4.0, 0.0]])
+    assert [picture.note for picture in circumplex_density([("predicted", far), ("true", inside)])] == [
+        "Outside of the picture: 1 of 3 predicted values.",
+        "",
+    ]
+    assert angle_distribution([("true", far)]).note.startswith("Without an angle and left out: 1 true value at")
+    path = circumplex_path(replace(clip("c", 3), values=far.astype(np.float32)))
+    assert path.note == "Outside of the picture: 1 of 3 drawn values."
+
+
+def test_curves_without_a_figure_are_left_out() -> None:
+    assert training_curves([]) == [] and training_curves([{"epoch": 1, "loss": math.nan}]) == []
+    assert [picture.alt for picture in training_curves([{"epoch": 1, "loss": 0.5}])] == ["Loss over 1 epoch."]
