@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 something failed (said in a sentence each); 2 wrong usage;
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -24,6 +25,9 @@ class StageGroup(click.Group):
     """A group whose commands end in one sentence, not in a stack trace, when the user can put things right."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        if ctx.params.get("debug"):
+            logging.basicConfig()
+            logging.getLogger("stage1_embeddings").setLevel(logging.DEBUG)
         try:
             return super().invoke(ctx)
         except MavenError as error:

@@ -36,6 +36,9 @@ from common.schema import (
 
 Array = npt.NDArray[Any]
 
+#: The attribute that names those attributes which are JSON.
+_AS_JSON = "as_json"
+
 _CURE = "Delete it and run `make embeddings` again; only what is missing is computed."
 
 
@@ -74,6 +77,7 @@ def write_clip(path: Path, arrays: Mapping[str, Array | list[str]], attributes: 
                     file.create_dataset(name, data=data).attrs["crc32"] = _crc32(data)
             for name, value in attributes.items():
                 file.attrs[name] = value if isinstance(value, str | int | float) else json.dumps(value)
+            file.attrs[_AS_JSON] = sorted(n for n, v in attributes.items() if not isinstance(v, str | int | float))
             file.attrs["schema_version"] = SCHEMA_VERSION
         validate(partial, named=path)
 
@@ -198,19 +202,15 @@ def _opened(path: Path, *, named: Path | None = None) -> h5py.File:
 
 
 def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
-    values = {key: _plain(value) for key, value in file.attrs.items()}
+    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in file.attrs.items()}
+    for name in values.pop(_AS_JSON, ()):
+        values[str(name)] = json.loads(values[str(name)])
     version = values.get("schema_version")
     if version != SCHEMA_VERSION:
         raise CacheError(
             f"{path} was written under schema version {version}; this program reads {SCHEMA_VERSION}.", _CURE
         )
     return values
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return json.loads(value) if value[:1] in "[{" and value[-1:] in "]}" else value
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _names(file: h5py.File) -> tuple[str, ...]:

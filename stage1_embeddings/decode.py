@@ -113,8 +113,8 @@ def frames(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float,
     Raises
     ------
     MediaError
-        As in `probe`, once the first frame is asked for; later, where the file breaks, ends before its header says,
-        or its clock is reset. The message says how many frames were decoded before.
+        As in `probe`, once the first frame is asked for; later, where decoding breaks off (the message says after
+        how many frames), where a Matroska file ends before its header says, or where the clock is reset.
     """
     with _opened(path) as container:
         stream = _video_stream(container, path)
@@ -171,7 +171,9 @@ def _opened(path: Path) -> Iterator[Any]:
         raise MediaError(f"{path} is empty (0 bytes).", "Fetch it again.")
     try:
         # The prefix keeps a name like "12:30.mp4" from being taken for a protocol.
-        container = av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"})
+        container = av.open(
+            f"file:{path.absolute()}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        )
     except av.FFmpegError as error:
         raise MediaError(
             f"{path} can't be read as a video: {error.strerror}.",

@@ -8,6 +8,7 @@ A clip that fails is listed with its reason; the others go on.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -95,8 +96,8 @@ def _one_clip(clip: Clip, plan: FeaturePlan, tools: Tools, tally: Tally, say: Sa
         source = plan.source(clip)
         if not _is_done(clip, source, plan, say):
             began = time.monotonic()
-            arrays, how = _compute(clip, source, plan, tools)
-            write_clip(plan.path(clip), arrays, _attributes(clip, source, plan, arrays))
+            arrays, how = compute(clip, source, plan, tools)
+            write_clip(plan.path(clip), arrays, file_attributes(clip, source, plan, arrays))
             tally.computed += 1
             log.add(clip.id, "done", how=how, seconds=round(time.monotonic() - began, 3))
             say(f"{clip.id}: {_in_words(arrays)}; {how}")
@@ -108,6 +109,7 @@ def _one_clip(clip: Clip, plan: FeaturePlan, tools: Tools, tally: Tally, say: Sa
         raise  # the same for every clip
     except (MavenError, OSError, RuntimeError, ValueError) as error:
         # Whatever a single clip does, the others go on; it is listed, logged, and the exit code tells.
+        logging.getLogger(__name__).debug("%s failed", clip.id, exc_info=True)
         failure = _failure(clip, error)
         tally.failures.append(failure)
         log.add(clip.id, "failed", problem=failure.problem, cure=failure.cure)
@@ -122,8 +124,8 @@ def _is_done(clip: Clip, source: Source, plan: FeaturePlan, say: Say) -> bool:
         return False
 
 
-def _compute(clip: Clip, source: Source, plan: FeaturePlan, tools: Tools) -> tuple[dict[str, Array | list[str]], str]:
-    """All arrays of a clip, and a word on how they came about."""
+def compute(clip: Clip, source: Source, plan: FeaturePlan, tools: Tools) -> tuple[dict[str, Array | list[str]], str]:
+    """All arrays of a clip's file, what the cache holds carried over, and a word on how they came about."""
     from stage1_embeddings.clip import audio_arrays, text_arrays, visual_arrays
 
     carried = plan.carried(clip, source)
@@ -141,7 +143,8 @@ def _compute(clip: Clip, source: Source, plan: FeaturePlan, tools: Tools) -> tup
     return arrays, how
 
 
-def _attributes(clip: Clip, source: Source, plan: FeaturePlan, arrays: dict[str, Any]) -> dict[str, Any]:
+def file_attributes(clip: Clip, source: Source, plan: FeaturePlan, arrays: dict[str, Any]) -> dict[str, Any]:
+    """What a clip's file says of itself."""
     return {
         "clip": clip.id,
         "content": plan.content(source),

@@ -35,8 +35,8 @@ class Recogniser:
     language : str or None
         A code or name, such as ``en`` or ``english``; None lets the model tell from the first 30 s.
     device : str
-        As `common.device.torch_device` takes it; half precision on ``cuda``. Whisper doesn't run on ``mps``, and
-        takes the CPU there.
+        As `common.device.torch_device` takes it; half precision on ``cuda``. In place of ``mps`` it takes the CPU:
+        Whisper's word times need float64.
     temperatures : sequence of float
         Tried in this order, each in [0, 1].
 
@@ -59,6 +59,7 @@ class Recogniser:
         self.name = Path(model).stem if _is_file(model) else str(model)
         self._language = _language_code(language)
         self._temperatures = tuple(temperatures)
+        _leave_torch_its_threads()
         place = torch_device(device)
         self._half = place.type == "cuda"
         self._model = _loaded(model, "cpu" if place.type == "mps" else place)
@@ -126,8 +127,25 @@ def _words(timed: dict[str, Any], start_s: float, length_s: float) -> list[Word]
     return spread(timed["word"].replace("\0", ""), start_s + first_s, start_s + last_s)
 
 
+def _leave_torch_its_threads() -> None:
+    """Keep numba, which aligns Whisper's words, off OpenMP.
+
+    There it sets the number of threads of the whole process, torch's included, to that of the CPUs: on a busy
+    machine of two cores a window then takes 8 s in place of 0.3.
+    """
+    import numba
+
+    settings: Any = numba.config
+    if settings.THREADING_LAYER == "default":
+        settings.THREADING_LAYER = "workqueue"
+
+
 def _is_file(model: str | Path) -> bool:
-    return isinstance(model, Path) or Path(model).is_file()
+    import whisper
+
+    if isinstance(model, Path):
+        return True
+    return model not in whisper.available_models() and (model.endswith(".pt") or Path(model).is_file())
 
 
 def _language_code(language: str | None) -> str | None:

@@ -54,7 +54,7 @@ ARC_POINTS = 8
 #: What a row of features stands for, in the words of a page.
 SOURCES: dict[Modality, str] = {"visual": "face", "audio": "sound", "text": "words"}
 
-_DENSITY = LinearSegmentedColormap.from_list("density", ["#cde4f2", "#5aa5d2", PREDICTED, "#08263d"])
+_DENSITY = LinearSegmentedColormap.from_list("density", ["#a5cfe8", "#4a9ccd", PREDICTED, "#08263d"])
 _PRESENCE = LinearSegmentedColormap.from_list("presence", ["#8a909700", FAINT])
 _TIME = LinearSegmentedColormap.from_list("time", ["#c07a00", "#2a8f77", "#4a3b9b"])
 

@@ -9,13 +9,16 @@ import numpy.typing as npt
 
 from common.errors import DataError, RecipeError
 
+#: Width of the centred window in frames, or the whole clip.
+PoolFrames = int | Literal["clip"]
+
 #: Columns summed at a time: bounds the float64 sums of an hour of video to a few megabytes.
 COLUMNS = 64
 
 
 def pool(
     features: npt.NDArray[np.floating],
-    window_frames: int | Literal["clip"],
+    window_frames: PoolFrames,
     valid: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Mean of the frames around each frame, so that every frame has its own pooled row (eq. 26).

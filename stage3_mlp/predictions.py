@@ -16,7 +16,7 @@ from common.manifest import CachedClip, Manifest
 from common.polar import canonical_polar
 from common.schema import AROUSAL, MODALITIES, REFINED, TIME, VALENCE, Modality, present
 from common.windows import CachedArrays
-from stage3_mlp.pooling import pool
+from stage3_mlp.pooling import PoolFrames, pool
 
 Floats = npt.NDArray[np.float32]
 
@@ -60,7 +60,7 @@ class ClipPrediction:
 
 
 def predict_clip(
-    head: Any, cache: Path, manifest: Manifest, clip: CachedClip, pool_frames: int | str
+    head: Any, cache: Path, manifest: Manifest, clip: CachedClip, pool_frames: PoolFrames
 ) -> ClipPrediction:
     """Pool a clip's F_refined (eq. 26) and run the head over it (eq. 27-31).
 

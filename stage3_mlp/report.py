@@ -230,7 +230,7 @@ def _shares_of_time(
     """Percent of the time in each quadrant, in their order, then what else there is."""
     total: dict[str, float] = defaultdict(float, dict.fromkeys(QUADRANTS, 0.0))
     for point, duration_s in zip(prediction.values[finite].tolist(), durations_s[finite].tolist(), strict=True):
-        total[quadrant(*point)] += 1
+        total[quadrant(*point)] += duration_s
     whole_s = sum(total.values())
     return [(name, 100 * time_s / whole_s) for name, time_s in total.items()] if whole_s else []
 

@@ -16,7 +16,7 @@ from common.manifest import CachedClip, Manifest, read_manifest
 from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
 from common.windows import CachedArrays
-from stage3_mlp.pooling import pool
+from stage3_mlp.pooling import PoolFrames, pool
 from stage3_mlp.predictions import clip_labels
 
 HEAD = "head"
@@ -35,7 +35,7 @@ class LabelledFrames:
     A map-style data set that hands out whole batches: ``features`` (N, d_beit) and ``labels`` (N, 2) float32.
     """
 
-    def __init__(self, cache: Path, manifest: Manifest, clips: Sequence[CachedClip], pool_frames: int | str) -> None:
+    def __init__(self, cache: Path, manifest: Manifest, clips: Sequence[CachedClip], pool_frames: PoolFrames) -> None:
         features, labels = [], []
         for clip in clips:
             arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)

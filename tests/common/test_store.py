@@ -12,7 +12,7 @@ import pytest
 from common import store
 from common.errors import CacheError
 from common.files import remove_partials
-from common.schema import MODALITIES, TIME, WORD_END, WORD_START, WORD_TEXT, present
+from common.schema import MODALITIES, SCHEMA_VERSION, TIME, WORD_END, WORD_START, WORD_TEXT, present
 
 
 def clip_arrays(frames: int = 6) -> dict[str, Any]:
@@ -28,12 +28,14 @@ def clip_arrays(frames: int = 6) -> dict[str, Any]:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "a clip's name.h5"
     arrays = clip_arrays()
-    store.write_clip(path, arrays, {"clip": "x", "settings": {"a": [1, 2]}, "rate": 25.0})
+    store.write_clip(path, arrays, {"clip": "[x]", "none": "", "settings": {"a": [1, 2]}, "rate": 25.0})
     found = store.read_clip(path)
     for name, values in arrays.items():
         np.testing.assert_array_equal(found[name], values)
     attributes = store.read_attributes(path)
-    assert (attributes["settings"], attributes["rate"]) == ({"a": [1, 2]}, 25.0)
+    assert attributes == {
+        "clip": "[x]", "none": "", "settings": {"a": [1, 2]}, "rate": 25.0, "schema_version": SCHEMA_VERSION
+    }  # fmt: skip
     assert list(tmp_path.iterdir()) == [path]
 
 

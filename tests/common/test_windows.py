@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle  # noqa: S403 - what a DataLoader does with a data set for its workers
+import pickle
 from pathlib import Path
 from typing import Any
 

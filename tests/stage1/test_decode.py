@@ -148,6 +148,13 @@ class TestProbe:
             with pytest.raises(MediaError, match=f"{name}.*{reason}"):
                 read(path)
 
+    def test_a_title_in_an_old_encoding(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "title.mkv", [gray(9)])
+        content = path.read_bytes()
+        assert content.count(b"Lavf") > 0
+        path.write_bytes(content.replace(b"Lavf", b"K\xe4th"))
+        assert len(list(frames(path))) == 1
+
     def test_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(MediaError, match="there is no such file"):
             probe(tmp_path)
@@ -187,6 +194,23 @@ class TestDamage:
         path.write_bytes(content)
         with pytest.raises(MediaError, match=r"hit\.mp4: decoding broke off after \d+ frames.*re-encode"):
             list(frames(path))
+
+    @pytest.mark.parametrize("name", ["any.mp4", "any.mkv"])
+    def test_any_damage_is_a_media_error(self, tmp_path: Path, name: str) -> None:
+        whole = write_video(tmp_path / name, noisy(6, size=64)).read_bytes()
+        rng = np.random.default_rng(0)
+        broken = 0
+        for _ in range(30):
+            content = bytearray(whole)
+            for place in rng.integers(0, len(content), 8):
+                content[place] = rng.integers(256)
+            (tmp_path / name).write_bytes(content[: rng.integers(len(content) // 2, len(content))])
+            for read in (probe, lambda path: list(frames(path)), audio):
+                try:
+                    read(tmp_path / name)
+                except MediaError:
+                    broken += 1
+        assert broken > 20
 
 
 @needs_shared

@@ -76,6 +76,7 @@ def test_words_lie_within_the_sound(recogniser: Recogniser, capsys: pytest.Captu
     assert starts == sorted(starts)
     assert (heard.source, heard.language) == ("whisper miniature", "en")
     assert capsys.readouterr().out == ""
+    assert torch.get_num_threads() == 1, "torch's threads were taken over"
 
 
 def test_the_same_sound_gives_the_same_words(recogniser: Recogniser) -> None:
@@ -132,8 +133,9 @@ class TestFaults:
             Recogniser("smol")
 
     def test_no_such_file(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match=r"gone\.pt: there is no such file"):
-            Recogniser(tmp_path / "gone.pt")
+        for model in (tmp_path / "gone.pt", str(tmp_path / "gone.pt")):
+            with pytest.raises(ModelError, match=r"gone\.pt: there is no such file"):
+                Recogniser(model)
 
     @pytest.mark.parametrize(
         "write",

@@ -57,7 +57,7 @@ class Page(HTMLParser):
             self.open.append(tag)
         if tag == "tr":
             self.rows.append([])
-        if tag in ("td", "th"):
+        elif tag in ("td", "th"):
             self.rows[-1].append("")
 
     def handle_endtag(self, tag: str) -> None:
@@ -144,9 +144,8 @@ def test_a_page_needs_no_network_no_script_and_says_its_language(page: Page) -> 
 
 
 def test_every_picture_is_a_png_of_twice_its_size_with_a_text(page: Page) -> None:
-    pictures = page.of("img")
-    assert len(pictures) == 4 + 3 + 4  # distributions, timelines, two curves for each stage
-    for picture in pictures:
+    assert len(page.of("img")) == 4 + 3 + 4  # distributions, timelines, two curves for each stage
+    for picture in page.of("img"):
         png = base64.b64decode(picture["src"].removeprefix("data:image/png;base64,"), validate=True)
         assert png.startswith(b"\x89PNG")
         size = struct.unpack(">II", png[16:24])

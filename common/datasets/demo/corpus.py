@@ -1,9 +1,9 @@
 """Renders the demo corpus: a folder in Aff-Wild2's layout, made from nothing but a seed.
 
-    <folder>/videos/batch1/<clip>.mp4                            H.264 and AAC; a drawn face that speaks
-    <folder>/videos/batch1/<clip>.json or .srt                   the timed transcript
-    <folder>/VA_Estimation_Challenge/Train_Set/<clip>.txt        valence,arousal: one row per frame, -5 = not annotated
-    <folder>/corpus.json                                         what it was rendered from
+<folder>/videos/batch1/<clip>.mp4                            H.264 and AAC; a drawn face that speaks
+<folder>/videos/batch1/<clip>.json or .srt                   the timed transcript
+<folder>/VA_Estimation_Challenge/Train_Set/<clip>.txt        valence,arousal: one row per frame, -5 = not annotated
+<folder>/corpus.json                                         what it was rendered from
 """
 
 from __future__ import annotations

@@ -62,7 +62,9 @@ def _wall(x: Floats, y: Floats, soft: float, speaker: Speaker, rng: np.random.Ge
         picture = picture * (1 + rng.uniform(-0.08, 0.08) * spot)[..., None]
     neck_side = 0.40 - 0.05 * np.exp(-(((y - 1.1) / 0.25) ** 2))
     shade = 0.62 + 0.25 * np.clip(y - 0.9, 0, 1) - 0.25 * (x / 0.45) ** 2
-    picture = _over(picture, np.array(speaker.skin) * shade[..., None], _step(np.minimum(neck_side - np.abs(x), y), soft))
+    picture = _over(
+        picture, np.array(speaker.skin) * shade[..., None], _step(np.minimum(neck_side - np.abs(x), y), soft)
+    )
     shoulders = 1.0 - np.hypot(x / 1.35, (y - 2.00) / 0.90)
     shoulders = np.minimum(shoulders, np.hypot(x / 0.42, (y - 1.10) / 0.25) - 1)
     cloth = np.array(speaker.clothes) * (1 - 0.25 * np.abs(x))[..., None]

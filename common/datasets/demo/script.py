@@ -66,14 +66,10 @@ def write_script(path: Floats, rate_hz: int, rng: np.random.Generator) -> list[W
         start_s = end_s + rng.uniform(*_PAUSE_S)
 
 
-def _choose(
-    texts: list[str], places: Floats, valence: float, arousal: float, rng: np.random.Generator
-) -> str:
+def _choose(texts: list[str], places: Floats, valence: float, arousal: float, rng: np.random.Generator) -> str:
     if rng.uniform() < _ANY_WORD_SHARE:
         return texts[rng.integers(len(texts))]
-    distance = ((places[:, 0] - valence) / _VALENCE_WIDTH) ** 2 + (
-        (places[:, 1] - arousal) / _AROUSAL_WIDTH
-    ) ** 2
+    distance = ((places[:, 0] - valence) / _VALENCE_WIDTH) ** 2 + ((places[:, 1] - arousal) / _AROUSAL_WIDTH) ** 2
     chance = np.exp(-distance / 2)
     return texts[rng.choice(len(texts), p=chance / chance.sum())]
 

@@ -62,9 +62,7 @@ class Voice:
     opening: Floats
 
 
-def speak(
-    words: list[Word], feeling: Floats, rate_hz: int, speaker: Speaker, rng: np.random.Generator
-) -> Voice:
+def speak(words: list[Word], feeling: Floats, rate_hz: int, speaker: Speaker, rng: np.random.Generator) -> Voice:
     """Say ``words`` with the given feeling.
 
     Parameters
@@ -86,9 +84,7 @@ def speak(
     samples = round(duration_s * AUDIO_RATE_HZ)
     sample_s = np.arange(samples) / AUDIO_RATE_HZ
     loudness = 10 ** (_LOUDNESS_DB * arousal / 20)
-    source = _pulses(np.interp(sample_s, control_s, pitch_hz)) * np.interp(
-        sample_s, control_s, voiced * loudness
-    )
+    source = _pulses(np.interp(sample_s, control_s, pitch_hz)) * np.interp(sample_s, control_s, voiced * loudness)
     breath = rng.normal(0, 1, samples) * np.interp(sample_s, control_s, noise * loudness)
     wave = _through_filter(source + 0.1 * breath, control_s, formants_hz, arousal)
     wave = np.tanh(_LEVEL * wave) + rng.normal(0, _FLOOR, samples)
@@ -104,9 +100,7 @@ def _sounds(words: list[Word], control_s: Floats) -> tuple[Floats, Floats, Float
         phones = [_SOUNDS[letter] for letter in word.text]
         edges = np.cumsum([0.0] + [phone.share for phone in phones])
         edges_s = word.start_s + (word.end_s - word.start_s) * edges / edges[-1]
-        for phone, low, high in zip(
-            phones, *np.searchsorted(control_s, [edges_s[:-1], edges_s[1:]]), strict=True
-        ):
+        for phone, low, high in zip(phones, *np.searchsorted(control_s, [edges_s[:-1], edges_s[1:]]), strict=True):
             tracks[low:high] = (phone.voiced, phone.noise, *phone.formants_hz)
     window = _hann(_SMOOTHING_S)
     edge = len(window) // 2
