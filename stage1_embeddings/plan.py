@@ -81,7 +81,7 @@ class FeaturePlan:
         parts: dict[Modality, list[Any]] = {
             "visual": [FRONT_END_VERSION, visual.CODE_VERSION, settings.faces.shaping(), settings.visual.shaping()],
             "audio": [audio.CODE_VERSION, settings.audio.shaping()],
-            "text": [text.CODE_VERSION, settings.speech.shaping(), settings.text.shaping()],
+            "text": [text.CODE_VERSION, settings.speech.shaping(), _recogniser(settings), settings.text.shaping()],
         }
         self.fingerprints = {
             modality: fingerprint(modality, self.resolved[modality].identity, *parts[modality])
@@ -148,6 +148,12 @@ class FeaturePlan:
         if attributes.get(f"fingerprint_{modality}") != self.fingerprints[modality]:
             return False
         return modality != "text" or attributes.get("transcript_sha256", "") == (source.transcript_sha256 or "")
+
+
+def _recogniser(settings: Stage1) -> str | None:
+    """The SHA-256 of a Whisper checkpoint given as a file; a known name stands for one checkpoint already."""
+    path = Path(settings.speech.model).expanduser()
+    return sha256(path) if settings.speech.recogniser != "none" and path.is_file() else None
 
 
 def _attributes_or_none(path: Path) -> dict[str, Any] | None:

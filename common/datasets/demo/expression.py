@@ -49,14 +49,14 @@ def express(feeling: Floats, jaw: Floats, rate_hz: int, rng: np.random.Generator
     sway = [smooth_noise(time_s, rng, low_hz=0.3, high_hz=1.3) * lively for _ in range(4)]
     return Expression(
         smile=valence + 0.08 * twitch[0],
-        opening=np.clip(0.85 * jaw * (0.65 + 0.35 * arousal) + 0.06 * (arousal + 1), 0, 1),
+        opening=np.clip(0.85 * jaw * (0.65 + 0.35 * arousal) + 0.07 * (arousal + 1), 0, 1),
         lid=(1 + 0.38 * arousal) * _blinks(time_s, rng),
         brow=0.85 * arousal + 0.08 * twitch[1],
-        frown=-0.7 * valence + 0.2 * arousal + 0.08 * twitch[2],
+        frown=-0.85 * valence + 0.15 * arousal + 0.08 * twitch[2],
         shift_x=0.07 * sway[0],
         shift_y=0.05 * sway[1],
-        roll_deg=_HIGHEST_ROLL_DEG * np.tanh(0.55 * sway[2]),
-        scale=1 + 0.03 * sway[3],
+        roll_deg=_HIGHEST_ROLL_DEG * np.tanh(0.45 * sway[2]),
+        scale=1 + 0.025 * sway[3],
     )
 
 

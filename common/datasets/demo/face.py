@@ -78,20 +78,20 @@ class FaceDrawer:
     def _draw_brow(self, canvas: Picture, side: int, brow: float, frown: float) -> None:
         along = (_CURVE + 1) / 2
         x = side * (self._speaker.eye_spacing - 0.19 + 0.40 * along)
-        lift = -0.085 * brow + 0.095 * frown * (1 - along) ** 1.2 - 0.03 * frown * along
+        lift = -0.10 * brow + 0.095 * frown * (1 - along) ** 1.2 - 0.03 * frown * along
         y = BROW_Y + lift - 0.055 * np.sin(np.pi * (0.15 + 0.75 * along))
         thick = self._speaker.brow_thickness * (1.05 - 0.75 * along**1.5)
         self._fill(canvas, _band(x, y - thick / 2, y + thick / 2), self._brow)
 
     def _draw_mouth(self, canvas: Picture, smile: float, opening: float) -> None:
-        half = self._speaker.mouth_width * (1 + 0.16 * smile - 0.10 * opening)
-        thick = self._speaker.lip_thickness * (1 + 0.25 * min(smile, 0))
+        half = self._speaker.mouth_width * (1 + 0.20 * smile - 0.10 * opening)
+        thick = self._speaker.lip_thickness * (1 + 0.35 * min(smile, 0))
         arch = 1 - _CURVE**2
         x = half * _CURVE
         corner_y = MOUTH_Y - 0.13 * smile
         middle_y = MOUTH_Y + 0.07 * smile
         seam = corner_y + (middle_y - corner_y) * arch
-        gap = (0.24 * opening + 0.11 * max(smile - 0.1, 0)) * arch
+        gap = (0.24 * opening + 0.13 * max(smile - 0.1, 0)) * arch
         top, bottom = seam - 0.25 * gap, seam + 0.75 * gap
         for side in (-1, 1):
             fold_x = side * (half - 0.01 + 0.05 * _CURVE + 0.03 * arch)
@@ -100,7 +100,7 @@ class FaceDrawer:
         self._fill(canvas, _band(x, top - 0.75 * thick * arch * bow, top), self._lip * 0.88)
         self._fill(canvas, _band(x, bottom, bottom + thick * arch), self._lip)
         self._fill(canvas, _band(x, top, bottom), np.array([0.22, 0.07, 0.08]))
-        teeth = np.minimum(top + (0.05 + 0.05 * smile) * arch, bottom)
+        teeth = np.minimum(top + (0.05 + 0.06 * smile) * arch, bottom)
         self._fill(canvas, _band(x * 0.85, top, teeth), np.array([0.84, 0.82, 0.78]))
         self._line(canvas, x, seam if opening < 0.04 else top, 0.014, self._lip * 0.45)
 
@@ -115,7 +115,8 @@ class FaceDrawer:
         size = (self._size_px, self._size_px)
         placed = cv2.warpAffine(canvas, move, size, flags=cv2.INTER_LINEAR).astype(np.float32)
         alpha = placed[..., 3:] / 255
-        return np.round(self._wall + alpha * (placed[..., :3] - self._wall)).clip(0, 255).astype(np.uint8)
+        blended = np.round(self._wall + alpha * (placed[..., :3] - self._wall))
+        return np.asarray(blended.clip(0, 255), dtype=np.uint8)
 
     def _blur(self, canvas: Picture, top: float, bottom: float) -> None:
         first, last = (round(CENTRE_Y * self._side_px + y * self._unit_px) for y in (top, bottom))
@@ -134,7 +135,7 @@ class FaceDrawer:
     def _pixels(self, points: Floats) -> Floats:
         """(N, 2) face units -> pixels of the canvas, in the fixed-point numbers that OpenCV draws with."""
         centre = np.array([CENTRE_X, CENTRE_Y]) * self._side_px
-        return (points * self._unit_px + centre - 0.5) * 2**_FRACTION_BITS
+        return np.asarray((points * self._unit_px + centre - 0.5) * 2**_FRACTION_BITS)
 
 
 def _paint(colour: Floats) -> tuple[float, ...]:

@@ -42,9 +42,9 @@ def draw_layers(speaker: Speaker, side_px: int, rng: np.random.Generator) -> Lay
     side_px : int, P, width and height of the layers
     """
     unit_px = FACE_SHARE * side_px
-    x = (np.arange(side_px) + 0.5 - CENTRE_X * side_px)[None, :] / unit_px
-    y = (np.arange(side_px) + 0.5 - CENTRE_Y * side_px)[:, None] / unit_px
-    x, y = np.broadcast_arrays(x, y)
+    pixel = np.arange(side_px) + 0.5
+    x = np.tile((pixel - CENTRE_X * side_px) / unit_px, (side_px, 1))
+    y = np.tile((pixel - CENTRE_Y * side_px) / unit_px, (side_px, 1)).T
     soft = 2.0 / unit_px
     strands = _strands(x, y, speaker, rng)
     return Layers(
@@ -62,9 +62,8 @@ def _wall(x: Floats, y: Floats, soft: float, speaker: Speaker, rng: np.random.Ge
         picture = picture * (1 + rng.uniform(-0.08, 0.08) * spot)[..., None]
     neck_side = 0.40 - 0.05 * np.exp(-(((y - 1.1) / 0.25) ** 2))
     shade = 0.62 + 0.25 * np.clip(y - 0.9, 0, 1) - 0.25 * (x / 0.45) ** 2
-    picture = _over(
-        picture, np.array(speaker.skin) * shade[..., None], _step(np.minimum(neck_side - np.abs(x), y), soft)
-    )
+    neck = np.minimum(neck_side - np.abs(x), y)
+    picture = _over(picture, np.array(speaker.skin) * shade[..., None], _step(neck, soft))
     shoulders = 1.0 - np.hypot(x / 1.35, (y - 2.00) / 0.90)
     shoulders = np.minimum(shoulders, np.hypot(x / 0.42, (y - 1.10) / 0.25) - 1)
     cloth = np.array(speaker.clothes) * (1 - 0.25 * np.abs(x))[..., None]
@@ -81,9 +80,9 @@ def _head(x: Floats, y: Floats, soft: float, speaker: Speaker, strands: Floats, 
     picture = strands * 0.75
     picture = _over(picture, np.array(speaker.skin) * np.array([0.80, 0.72, 0.70]), ears)
     picture = _over(picture, _skin(x, y, radius, width, speaker, smile), face)
-    fringe = face_or_skull = _step(1 - np.hypot(x / (speaker.face_width + 0.09), (y + 0.14) / 1.05), soft)
+    skull = _step(1 - np.hypot(x / (speaker.face_width + 0.09), (y + 0.14) / 1.05), soft)
     edge = _HAIRLINE_Y + 0.10 * speaker.parting * x + 0.75 * (np.abs(x) / speaker.face_width) ** 4
-    fringe = face_or_skull * _step(edge - y, 3 * soft)
+    fringe = skull * _step(edge - y, 3 * soft)
     picture = _over(picture, strands, fringe)
     alpha = np.maximum.reduce([face, ears, behind, fringe])
     return np.dstack([np.clip(picture, 0, 1), alpha])
@@ -100,9 +99,10 @@ def _hair_behind(x: Floats, y: Floats, soft: float, speaker: Speaker) -> Floats:
 def _strands(x: Floats, y: Floats, speaker: Speaker, rng: np.random.Generator) -> Floats:
     """(P, P, 3) hair colour with streaks and a soft shine."""
     along = x * (1.4 + 0.3 * y)
-    streaks = sum(np.sin(along * rng.uniform(15, 60) + rng.uniform(0, 6.28)) for _ in range(4)) / 4
+    streaks = np.mean([np.sin(along * rng.uniform(15, 60) + rng.uniform(0, 6.28)) for _ in range(4)], axis=0)
     shine = _blob(x, y, 0.25 * speaker.light, -0.82, 0.35, 0.10)
-    return np.array(speaker.hair) * (1 + 0.18 * streaks + 0.45 * shine)[..., None]
+    picture: Floats = np.array(speaker.hair) * (1 + 0.18 * streaks + 0.45 * shine)[..., None]
+    return picture
 
 
 def _skin(x: Floats, y: Floats, radius: Floats, width: Floats, speaker: Speaker, smile: float) -> Floats:
@@ -112,7 +112,7 @@ def _skin(x: Floats, y: Floats, radius: Floats, width: Floats, speaker: Speaker,
     light = 0.50 + 0.56 * lit
     for side in (-1, 1):
         light -= 0.20 * _blob(x, y, side * speaker.eye_spacing, EYE_Y - 0.03, 0.19, 0.12)
-        light += (0.05 + 0.09 * smile) * _blob(x, y, side * 0.42, 0.18, 0.18, 0.15)
+        light += (0.05 + 0.13 * smile) * _blob(x, y, side * 0.42, 0.18, 0.18, 0.15)
         light -= (0.07 + 0.04 * smile) * _blob(x, y, side * 0.32, 0.40, 0.05, 0.13)
     light += _nose_light(x, y, speaker)
     light -= 0.10 * _blob(x, y, 0, MOUTH_Y + 0.17, 0.15, 0.035)
@@ -120,7 +120,8 @@ def _skin(x: Floats, y: Floats, radius: Floats, width: Floats, speaker: Speaker,
     light -= 0.12 * _blob(x, y, 0, _HAIRLINE_Y + 0.03, 0.6, 0.06)
     picture = np.array(speaker.skin) * light[..., None]
     blush = _blob(x, y, -0.43, 0.24, 0.17, 0.13) + _blob(x, y, 0.43, 0.24, 0.17, 0.13)
-    return picture * (1 - (1 + 1.3 * smile) * blush[..., None] * np.array([-0.02, 0.07, 0.06]))
+    red = 1 - (1 + 1.6 * smile) * blush[..., None] * np.array([-0.02, 0.07, 0.06])
+    return np.asarray(picture * red)
 
 
 def _nose_light(x: Floats, y: Floats, speaker: Speaker) -> Floats:

@@ -136,8 +136,8 @@ def _check(clips: int, seconds: float, seed: int, size_px: int) -> None:
 
 def _splits(clips: int, rng: np.random.Generator) -> list[Split]:
     held_out = max(1, round(clips * _HELD_OUT_SHARE))
-    names: list[Split] = ["validation"] * held_out + ["test"] * held_out
-    names = ["train"] * (clips - len(names)) + names
+    sizes: dict[Split, int] = {"train": clips - 2 * held_out, "validation": held_out, "test": held_out}
+    names = [split for split, size in sizes.items() for _ in range(size)]
     return [names[place] for place in rng.permutation(clips)]
 
 
@@ -160,11 +160,11 @@ def _mood(turn: int, rng: np.random.Generator) -> tuple[float, float]:
 
 def _speaker(rng: np.random.Generator) -> Speaker:
     return Speaker(
-        skin=_between((0.92, 0.75, 0.64), (0.76, 0.57, 0.46), rng.uniform(), rng),
+        skin=_between((0.90, 0.73, 0.62), (0.77, 0.59, 0.48), rng.uniform(), rng),
         hair=_between((0.12, 0.09, 0.08), (0.34, 0.22, 0.13), rng.uniform(), rng),
         iris=_between((0.22, 0.13, 0.07), (0.28, 0.42, 0.50), rng.uniform(), rng),
         clothes=_colour(0.15, 0.60, 0.08, rng),
-        wall=_colour(0.52, 0.62, 0.03, rng),
+        wall=_colour(0.54, 0.61, 0.02, rng),
         face_width=rng.uniform(0.72, 0.80),
         eye_spacing=rng.uniform(0.32, 0.37),
         eye_width=rng.uniform(0.155, 0.185),
@@ -183,7 +183,7 @@ def _speaker(rng: np.random.Generator) -> Speaker:
 def _between(
     one: tuple[float, float, float], other: tuple[float, float, float], share: float, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    mixed = (1 - share) * np.array(one) + share * np.array(other) + rng.normal(0, 0.012, size=3)
+    mixed = ((1 - share) * np.array(one) + share * np.array(other)) * rng.normal(1, 0.03, size=3)
     return _rgb(mixed)
 
 
