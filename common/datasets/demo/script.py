@@ -40,7 +40,7 @@ class Word:
 
 
 def write_script(path: Floats, rate_hz: int, rng: np.random.Generator) -> list[Word]:
-    """Fill a clip with words: about 2.4 a second when calm, 3.4 when aroused.
+    """Fill a clip with words: about 2.3 a second when calm, 3.2 when aroused.
 
     Parameters
     ----------
