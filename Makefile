@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help embeddings train-beit train-mlp test predict check clean install
+.PHONY: help embeddings train-beit train-mlp test predict check check-score clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -61,6 +61,9 @@ check: $(VENV)/ready-dev ## Lint, types and unit tests
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(PY) -m pytest
+
+check-score: $(VENV)/ready-dev test ## That the embedded corpus scores, and that shuffled labels don't
+	@$(PY) -m pytest -m score
 
 install: $(VENV)/ready ## Make .venv with what the stages need
 

@@ -25,8 +25,8 @@ from common.datasets.demo.voice import AUDIO_RATE_HZ, speak
 from common.errors import DataError, UsageError
 
 TINY = {"clips": 3, "seconds": 1.0, "seed": 4, "size_px": 192}
-SMALL = {**TINY, "size_px": 96}  # where nobody looks at the pictures
-DEFAULT = {"clips": 24, "seconds": 8.0, "seed": 2025, "size_px": 192}
+SMALL = {**TINY, "size_px": 128}  # where nobody looks at the pictures
+DEFAULT = {"clips": 30, "seconds": 7.0, "seed": 2025, "size_px": 192}
 ROOT = Path(__file__).parents[2]
 AAC_FRAME_S = 1024 / AUDIO_RATE_HZ
 
@@ -203,9 +203,9 @@ def test_all_wrong_arguments_are_named_at_once():
 
 def test_default_plan_has_the_promised_splits_speakers_rates_and_gaps():
     plan = plan_corpus(**DEFAULT)
-    assert [sum(clip.split == split for clip in plan) for split in SET_FOLDERS] == [14, 5, 5]
+    assert [sum(clip.split == split for clip in plan) for split in SET_FOLDERS] == [20, 5, 5]
     names = [clip.name for clip in plan]
-    assert len(set(names)) == 24, "a clip belongs to one split"
+    assert len(set(names)) == 30, "a clip belongs to one split"
     numbers = [int("".join(filter(str.isdigit, name.split("-")[0]))) for name in sorted(names)]
     assert numbers != sorted(numbers), "sorting as strings should be a mistake that shows"
     assert len({clip.speaker for clip in plan}) == 24

@@ -38,8 +38,8 @@ _WORDS_BLUR = (0.10, 0.25)
 def render_corpus(
     folder: Path,
     *,
-    clips: int = 24,
-    seconds: float = 8.0,
+    clips: int = 30,
+    seconds: float = 7.0,
     seed: int = 2025,
     size_px: int = 192,
     on_clip: Callable[[str], None] | None = None,
@@ -51,10 +51,10 @@ def render_corpus(
     Parameters
     ----------
     folder : Path
-    clips : int, at least 3; 14 of 24 are for training, 5 for validation, 5 for the test
+    clips : int, at least 3; 20 of 30 are for training, 5 for validation, 5 for the test
     seconds : float, length of a clip, at least 1
     seed : int, not negative; everything random follows from it
-    size_px : int, side of the square pictures, even, at least 96
+    size_px : int, side of the square pictures, a multiple of 64, at least 128
     on_clip : called with the name of each clip when it has been rendered
 
     Raises
