@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.device import torch_device
 from common.errors import CacheError
 from common.files import sha256, write_json, written_whole
 from common.models import quiet
@@ -22,6 +23,27 @@ def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
         quiet()
         model.save_pretrained(partial)
         write_json(partial / RECORD, {**record, "weights_sha256": sha256(partial / WEIGHTS), **provenance()})
+
+
+def load_trained(model_class: Any, folder: Path, device: str, *, made_by: str) -> Any:
+    """The model that `save_model` left in ``folder``, in evaluation mode on ``device``.
+
+    Raises
+    ------
+    CacheError
+        If its weights can't be read, naming the command that makes them.
+    """
+    from safetensors import SafetensorError
+
+    quiet()
+    try:
+        model = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CacheError(
+            f"The model in {folder} can't be loaded: {reason}.", f"Delete {folder} and run `{made_by}` again."
+        ) from error
+    return model.eval().to(torch_device(device))
 
 
 def read_record(folder: Path, *, made_by: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -35,12 +36,19 @@ def versions() -> dict[str, str]:
     return found
 
 
+def command() -> str:
+    """The command line of this process, as it can be typed again."""
+    program = Path(sys.argv[0])
+    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
+    return shlex.join([*name.split(), *sys.argv[1:]])
+
+
 def provenance() -> dict[str, Any]:
     """All of it, as JSON values."""
     return {
         "commit": commit(),
         "versions": versions(),
-        "command": " ".join(sys.argv),
+        "command": command(),
         "machine": f"{platform.system()} {platform.machine()}",
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.artefacts import read_record
-from common.device import torch_device
+from common.artefacts import load_trained, read_record
 from common.errors import CacheError
 from common.files import remove_partials
 from common.manifest import CachedClip, Manifest, read_manifest, write_manifest
@@ -56,7 +55,7 @@ def export(fusion: Path, cache: Path, run: Path, device: str, say: Callable[[str
     if todo:
         from stage2_beit.model import FusionModel
 
-        model = FusionModel.from_pretrained(fusion).eval().to(torch_device(device))
+        model = load_trained(FusionModel, fusion, device, made_by=MADE_BY)
         batch = recipe.stage2.training.batch_size
         for clip, fused in todo:
             data = FeatureWindows(cache, manifest, [clip], window, modalities=modalities)

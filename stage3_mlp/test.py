@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.artefacts import read_record
-from common.device import torch_device
+from common.artefacts import load_trained, read_record
 from common.errors import DataError
 from common.files import write_json
 from common.manifest import CachedClip, Manifest, read_manifest
@@ -72,7 +71,7 @@ def predict_clips(
 
     record = read_record(head_folder, made_by=MADE_BY)
     pool_frames = Recipe.model_validate(record["recipe"]).stage3.head.pool_frames
-    head = PolarHead.from_pretrained(head_folder).eval().to(torch_device(device))
+    head = load_trained(PolarHead, head_folder, device, made_by=MADE_BY)
     return [predict_clip(head, cache, manifest, clip, pool_frames) for clip in clips]
 
 

@@ -173,6 +173,15 @@ def test_a_broken_cache_file_is_named_and_made_again(copied: Chain) -> None:
     validate(path)
 
 
+def test_broken_weights_are_named_with_the_command_that_makes_them(copied: Chain) -> None:
+    weights = copied.run / "fusion" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    shutil.rmtree(copied.cache / "fused")
+    result = copied.export()
+    assert result.exit_code == 1, result.output
+    assert "can't be loaded" in result.output and "make train-beit" in result.output
+
+
 def test_features_of_other_encoders_are_refused(copied: Chain) -> None:
     manifest = copied.manifest()
     manifest["encoders"]["audio"]["identity"] = "sha256:other"
