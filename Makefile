@@ -11,17 +11,19 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-RECIPE ?= demo
-RUN ?= $(basename $(notdir $(RECIPE)))
-CACHE ?= cache
-DEVICE ?= auto
-
-# Taken as they are, with any $, space or quote in them, and handed over through the environment.
+# Values from the command line are taken as they are, with any $, space or quote in them, and go through the environment.
+RUN_GIVEN := $(filter command% environment%,$(origin RUN))
+override RECIPE := $(or $(value RECIPE),demo)
+override RUN := $(or $(value RUN),$(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(value RECIPE)))))
+override CACHE := $(or $(value CACHE),cache)
+override DEVICE := $(or $(value DEVICE),auto)
 override DATA := $(value DATA)
 override VIDEO := $(value VIDEO)
-export DATA VIDEO RECIPE RUN CACHE DEVICE
+override SET := $(value SET)
+export RECIPE RUN CACHE DEVICE DATA VIDEO SET
 
-SETTINGS = --recipe "$$RECIPE" $(foreach setting,$(SET),--set '$(setting)')
+# The settings of SET become arguments of their own; a value has no space in it: [a,b], not [a, b].
+WITH_SETTINGS = set -f; set --; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; set +f
 PLACES = --cache "$$CACHE" --run "runs/$$RUN" --device "$$DEVICE"
 
 help: ## Show the targets
@@ -33,28 +35,33 @@ help: ## Show the targets
 	@echo '  ALLOW_FAILED=1  go on although some clips failed'
 
 embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the cache
-	@$(PY) -m stage1_embeddings extract $(if $(DATA),--data "$$DATA") $(SETTINGS) $(PLACES) \
-		$(if $(ALLOW_FAILED),--allow-failed)
+	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings extract $${DATA:+--data "$$DATA"} \
+		--recipe "$$RECIPE" "$$@" $(PLACES) $(if $(ALLOW_FAILED),--allow-failed)
 
 train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refinement, export refined features
-	@$(PY) -m stage2_beit train $(SETTINGS) $(PLACES)
+	@$(WITH_SETTINGS); $(PY) -m stage2_beit train --recipe "$$RECIPE" "$$@" $(PLACES)
 	@$(PY) -m stage2_beit export $(PLACES)
 
 train-mlp: train-beit ## Stage 3: train the polar head on the refined features
-	@$(PY) -m stage3_mlp train $(SETTINGS) $(PLACES)
+	@$(WITH_SETTINGS); $(PY) -m stage3_mlp train --recipe "$$RECIPE" "$$@" $(PLACES)
 
 test: train-mlp ## Score the run on its test split: predictions, metrics, report
 	@$(PY) -m stage3_mlp test $(PLACES)
 
 predict: $(VENV)/ready ## Valence and arousal for every frame of VIDEO=, by a trained run
 	@if [ -z "$$VIDEO" ]; then echo 'error: make predict needs a video: make predict VIDEO=talk.mp4' >&2; exit 2; fi
-	@if [ ! -f "runs/$$RUN/head/record.json" ]; then $(MAKE) --no-print-directory train-mlp; fi
+	@if [ -f "runs/$$RUN/head/record.json" ]; then :; \
+	elif [ -n '$(RUN_GIVEN)' ]; then \
+		echo "error: there is no trained run in runs/$$RUN. Train it with make train-mlp, or name another RUN." >&2; exit 2; \
+	else $(MAKE) --no-print-directory train-mlp; fi
 	@name=$$(basename -- "$$VIDEO"); out="runs/$$RUN/predict/$${name%.*}"; \
-	where() { "$(PY)" -m "$$@" --cache "$$out/cache" --run "$$out" --device "$$DEVICE"; }; \
-	where stage1_embeddings extract --data "$$VIDEO" --recipe "runs/$$RUN/recipe.yaml" \
-		$(foreach setting,$(SET),--set '$(setting)') && \
-	where stage2_beit export --fusion "runs/$$RUN/fusion" && \
-	where stage3_mlp predict --head "runs/$$RUN/head"
+	rm -f "$$out/predictions.csv" "$$out"/*.html; \
+	$(WITH_SETTINGS); \
+	$(PY) -m stage1_embeddings extract --data "$$VIDEO" --recipe "runs/$$RUN/recipe.yaml" "$$@" \
+		--cache "$$out/cache" --run "$$out" --device "$$DEVICE" && \
+	$(PY) -m stage2_beit export --fusion "runs/$$RUN/fusion" \
+		--cache "$$out/cache" --run "$$out" --device "$$DEVICE" && \
+	$(PY) -m stage3_mlp predict --head "runs/$$RUN/head" --cache "$$out/cache" --run "$$out" --device "$$DEVICE"
 
 check: $(VENV)/ready-dev ## Lint, types and unit tests
 	@$(VENV)/bin/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
         quiet()
         model.save_pretrained(partial)
         write_json(partial / RECORD, {**record, "weights_sha256": sha256(partial / WEIGHTS), **provenance()})
+
+
+def remove_checkpoints(folder: Path, stage: str) -> None:
+    """Remove the checkpoints of a finished training, and those that trainings with other settings left there."""
+    for old in folder.glob(f"{stage}-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def load_trained(model_class: Any, folder: Path, device: str, *, made_by: str) -> Any:

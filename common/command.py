@@ -35,6 +35,11 @@ class StageGroup(click.Group):
                 traceback.print_exc()
             click.echo(f"error: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            click.echo(f"error: {error.filename}: {error.strerror}. Check the path, the disk and the rights.", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nInterrupted. What is finished is kept; the same command goes on from there.", err=True)
             ctx.exit(INTERRUPTED)

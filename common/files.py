@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield partial
         for file in [partial] if partial.is_file() else sorted(partial.rglob("*")):
             if file.is_file():
+                file.chmod(0o666 & ~_umask())  # safetensors writes files that only their owner can read
                 _flush(file)
         if partial.is_dir() and path.is_dir():
             _remove(path)
@@ -54,9 +56,9 @@ def write_text(path: Path, text: str) -> None:
 
 def remove_partials(folder: Path) -> int:
     """Remove what killed processes of this machine left half-written in ``folder``; say how many there were."""
-    here = f"{_MARK}{socket.gethostname()}-"
-    found = [path for path in folder.glob(f".*{_MARK}*") if here in path.name]
-    dead = [path for path in found if not _alive(int(path.name.rpartition("-")[2]))]
+    process = re.compile(re.escape(f"{_MARK}{socket.gethostname()}-") + r"(\d+)")
+    found = {path: process.search(path.name) for path in folder.glob(f".*{_MARK}*")}
+    dead = [path for path, match in found.items() if match and not _alive(int(match[1]))]
     for path in dead:
         _remove(path)
     return len(dead)
@@ -78,6 +80,12 @@ def safe_name(name: str, source: Path) -> str:
     if bad or not name.isprintable():
         raise DataError(f"{str(source)!r} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
     return name
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _alive(process: int) -> bool:

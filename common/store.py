@@ -95,13 +95,14 @@ def read_attributes(path: Path) -> dict[str, Any]:
 
 
 def read_clip(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Array | list[str]]:
-    """Datasets of a clip file by name; all of them where ``names`` is None."""
+    """Datasets of a clip file by name, checked against their checksums; all of them where ``names`` is None."""
     with _opened(path) as file:
         _attributes(file, path)
         wanted = _names(file) if names is None else names
         missing = [name for name in wanted if name not in file]
         if missing:
             raise CacheError(f"{path} lacks {', '.join(missing)}.", _CURE)
+        _check_sums(file, path, wanted)
         return {name: _values(file[name]) for name in wanted}
 
 
@@ -166,10 +167,7 @@ def _check(file: h5py.File, path: Path, name: str, frames: int, dtype: Any) -> N
 
 
 def _check_content(file: h5py.File, path: Path) -> None:
-    for name in _names(file):
-        dataset = file[name]
-        if "crc32" in dataset.attrs and _crc32(dataset[()]) != int(dataset.attrs["crc32"]):
-            raise CacheError(f"{path}: the bytes of /{name} don't match their checksum.", _CURE)
+    _check_sums(file, path, _names(file))
     time_s = file[TIME][()]
     if not np.isfinite(time_s).all() or (np.diff(time_s) <= 0).any():
         at = int(np.argmax(np.append(np.diff(time_s) <= 0, True)))
@@ -187,6 +185,13 @@ def _check_content(file: h5py.File, path: Path) -> None:
             raise CacheError(f"{path}: /{modality} holds numbers at frame {at}, which is marked absent.", _CURE)
     if WORD_TEXT in file and not (len(file[WORD_TEXT]) == len(file[WORD_START]) == len(file[WORD_END])):
         raise CacheError(f"{path}: /words has texts and times of different lengths.", _CURE)
+
+
+def _check_sums(file: h5py.File, path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        dataset = file[name]
+        if "crc32" in dataset.attrs and _crc32(dataset[()]) != int(dataset.attrs["crc32"]):
+            raise CacheError(f"{path}: the bytes of /{name} don't match their checksum.", _CURE)
 
 
 def _opened(path: Path, *, named: Path | None = None) -> h5py.File:

@@ -90,10 +90,7 @@ def fit(
         say(f"  goes on from {resume.name}")
     trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
     history = _by_epoch(trainer.state.log_history)
-    scored = [row for row in history if not math.isnan(row.get(f"eval_{METRIC}", math.nan))]
-    if not scored:
-        raise TrainingError("No epoch had a validation CCC.", "Check that the validation clips have varying labels.")
-    return Fitted(trainer.model, history, max(scored, key=lambda row: row[f"eval_{METRIC}"]))
+    return Fitted(trainer.model, history, max(history, key=lambda row: row[f"eval_{METRIC}"]))
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -130,6 +127,7 @@ def _arguments(settings: Training, folder: Path, seed: int, device: str) -> Trai
         logging_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,  # early stopping goes on counting after a kill
         metric_for_best_model=METRIC,
         greater_is_better=True,
         label_names=["labels"],
@@ -147,10 +145,21 @@ def _arguments(settings: Training, folder: Path, seed: int, device: str) -> Trai
 
 
 def _pooled_ccc(outputs: Any) -> dict[str, float]:
-    """CCC over all valid frames of the validation split; a constant prediction scores 0."""
+    """CCC over all valid frames of the validation split.
+
+    Raises
+    ------
+    TrainingError
+        If it isn't defined, as where the labels don't vary: no epoch could be selected by it.
+    """
     prediction = np.asarray(outputs.predictions, dtype=np.float64).reshape(-1, 2)
     target = np.asarray(outputs.label_ids, dtype=np.float64).reshape(-1, 2)
-    valence, arousal = (float(np.nan_to_num(ccc(prediction[:, i], target[:, i]))) for i in (0, 1))
+    valence, arousal = (float(ccc(prediction[:, i], target[:, i])) for i in (0, 1))
+    if math.isnan(valence + arousal):
+        raise TrainingError(
+            f"The validation CCC isn't defined over {int(np.isfinite(target).all(axis=1).sum())} annotated frames.",
+            "Give the validation split more than one annotated frame, with labels that vary.",
+        )
     return {METRIC: (valence + arousal) / 2, "ccc_valence": valence, "ccc_arousal": arousal}
 
 
@@ -168,7 +177,7 @@ class _Lines(TrainerCallback):
             if name in logs and not math.isfinite(logs[name]):
                 raise TrainingError(
                     f"The {name} is {logs[name]} at step {state.global_step}.",
-                    "Check the features with `verify`, or lower the learning rate; the last checkpoint is kept.",
+                    "Lower the learning rate, or look for extreme labels; the last checkpoint is kept.",
                 )
         self.loss = logs.get("loss", self.loss)
 

@@ -40,5 +40,6 @@ def extract(
 
     manifest = bring_up_to_date(load_recipe(recipe, overrides), data, cache, run, device, say)
     if manifest.failures and not (allow_failed and manifest.clips):
-        say("To go on without the failed clips: ALLOW_FAILED=1.")
+        if manifest.clips:
+            say("To go on without the failed clips: --allow-failed, or ALLOW_FAILED=1 with make.")
         raise SystemExit(1)

@@ -63,6 +63,9 @@ def extract(recipe: Recipe, data: Path | None, cache: Path, run: Path, device: s
     Manifest
         Also written to ``run/manifest.json``; `Manifest.failures` lists what could not be done.
     """
+    for folder in (cache / "models", run):
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(folder)
     dataset = open_dataset(data, cache, say)
     plan = FeaturePlan(recipe.stage1, cache)
     remove_partials(plan.folder)
@@ -128,6 +131,7 @@ def compute(clip: Clip, source: Source, plan: FeaturePlan, tools: Tools) -> tupl
     """All arrays of a clip's file, what the cache holds carried over, and a word on how they came about."""
     from stage1_embeddings.clip import audio_arrays, text_arrays, visual_arrays
 
+    labels = affwild2.read_annotation(clip.annotation) if clip.annotation else None  # first: a fault costs nothing
     carried = plan.carried(clip, source)
     missing = [modality for modality in MODALITIES if modality not in carried]
     tools.load(missing)
@@ -136,8 +140,8 @@ def compute(clip: Clip, source: Source, plan: FeaturePlan, tools: Tools) -> tupl
     arrays |= carried["audio"] if "audio" in carried else audio_arrays(clip.source, time_s, tools)
     arrays |= carried["text"] if "text" in carried else text_arrays(clip.source, source.transcript, time_s, tools)
     how = f"computed {', '.join(missing)}" if missing else "carried over, labels read again"
-    if clip.annotation is not None:
-        labels, mended = affwild2.fit_to_frames(affwild2.read_annotation(clip.annotation), len(time_s), clip.annotation)
+    if clip.annotation is not None and labels is not None:
+        labels, mended = affwild2.fit_to_frames(labels, len(time_s), clip.annotation)
         arrays |= {VALENCE: labels[:, 0], AROUSAL: labels[:, 1]}
         how += f"; {mended}" if mended else ""
     return arrays, how

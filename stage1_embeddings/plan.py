@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,8 @@ class FeaturePlan:
                 continue
             for modality in MODALITIES:
                 if modality not in found and self._same(modality, attributes, source):
-                    found[modality] = read_clip(path, GROUPS[modality])
+                    with contextlib.suppress(CacheError):  # damaged: nothing to carry over, it is computed again
+                        found[modality] = read_clip(path, GROUPS[modality])
         return found
 
     def _candidates(self, clip: Clip) -> list[Path]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.artefacts import is_current, save_model
+from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
 from common.manifest import CachedClip, Manifest, read_manifest
 from common.models import fetch, find
@@ -61,10 +60,10 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
         f"Stage 2: training on {len(clips['train'])} clips ({len(data['train'])} windows of "
         f"{recipe.stage2.window.frames} frames), selecting on {len(clips['validation'])}"
     )
-    checkpoints = run / "checkpoints" / f"fusion-{key}"
+    checkpoints = run / "checkpoints" / f"{FUSION}-{key}"
     fitted = _fit(recipe, data["train"], data["validation"], checkpoints, device, say)
     save_model(folder, fitted.model, _record(recipe, manifest, key, fitted))
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    remove_checkpoints(checkpoints.parent, FUSION)
     say(f"Stage 2: best validation CCC {fitted.best['eval_ccc_mean']:.4f} at epoch {fitted.best['epoch']}; {folder}")
     return folder
 

@@ -10,7 +10,7 @@ from common.errors import DataError
 from common.manifest import read_manifest
 from common.polar import quadrant
 from common.provenance import provenance
-from stage3_mlp.predictions import write_predictions
+from stage3_mlp.predictions import ClipPrediction, write_predictions
 from stage3_mlp.test import predict_clips
 from stage3_mlp.train import FUSED, MADE_BY
 
@@ -44,12 +44,20 @@ def predict(head: Path, cache: Path, run: Path, device: str, say: Callable[[str]
         write_prediction_report(
             page, title=prediction.clip, prediction=prediction, remarks=manifest.remarks, provenance=provenance()
         )
-        valence, arousal = prediction.values.mean(axis=0)
-        say(
-            f"{prediction.clip}: {len(prediction.time_s)} frames, mean valence {valence:+.3f}, "
-            f"mean arousal {arousal:+.3f} ({quadrant(float(valence), float(arousal))}); {page}"
-        )
+        say(f"{prediction.clip}: {_in_words(prediction)}; {page}")
     for remark in manifest.remarks:
         say(f"Note: {remark}")
     say(f"Predictions: {path} ({rows} rows)")
     return path
+
+
+def _in_words(prediction: ClipPrediction) -> str:
+    frames, seen = len(prediction.time_s), prediction.anything
+    if not seen.any():
+        return f"{frames} frames without a face, sound or words: nothing to predict from"
+    valence, arousal = (float(value) for value in prediction.values[seen].mean(axis=0))
+    nothing = f", {frames - seen.sum()} of them with nothing behind them" if not seen.all() else ""
+    return (
+        f"{frames} frames{nothing}, mean valence {valence:+.3f}, mean arousal {arousal:+.3f} "
+        f"({quadrant(valence, arousal)})"
+    )

@@ -30,6 +30,9 @@ COLUMNS = (
     "theta",
     "label_valence",
     "label_arousal",
+    "present_visual",
+    "present_audio",
+    "present_text",
 )
 
 #: Frames that go through the head at once.
@@ -57,6 +60,11 @@ class ClipPrediction:
     theta: Floats
     labels: Floats
     present: dict[Modality, npt.NDArray[np.bool_]]
+
+    @property
+    def anything(self) -> npt.NDArray[np.bool_]:
+        """(T,) bool: is there a face, sound or a word behind the frame?"""
+        return np.logical_or.reduce([self.present[modality] for modality in MODALITIES])
 
 
 def predict_clip(
@@ -103,7 +111,8 @@ def clip_labels(arrays: CachedArrays, frames: int) -> Floats:
 def write_predictions(path: Path, predictions: Iterable[ClipPrediction]) -> int:
     """Write one row per frame at full precision, whole or not at all; say how many rows.
 
-    ``frame`` counts from 0; an absent label is an empty cell.
+    ``frame`` counts from 0; an absent label is an empty cell, and so is a prediction with nothing behind it: no face,
+    no sound, no word. The last three columns say what was there, 1 or 0.
     """
     rows = 0
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
@@ -111,10 +120,12 @@ def write_predictions(path: Path, predictions: Iterable[ClipPrediction]) -> int:
         writer.writerow(COLUMNS)
         for prediction in predictions:
             times = [repr(value) for value in prediction.time_s.tolist()]
+            seen = prediction.anything
+            figures = [*prediction.values.T, prediction.intensity, prediction.theta]
             columns = [
-                *_text(prediction.values.T),
-                *_text([prediction.intensity, prediction.theta]),
+                *_text([np.where(seen, column, np.nan) for column in figures]),
                 *_text(prediction.labels.T),
+                *(prediction.present[modality].astype(int).tolist() for modality in MODALITIES),
             ]
             writer.writerows(
                 (prediction.clip, frame, time_s, *cells)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.artefacts import is_current, save_model
+from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
 from common.manifest import CachedClip, Manifest, read_manifest
 from common.recipe import Recipe, fingerprint
@@ -83,10 +82,10 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     if is_current(folder, key):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
         return folder
-    checkpoints = run / "checkpoints" / f"head-{key}"
+    checkpoints = run / "checkpoints" / f"{HEAD}-{key}"
     fitted = _fit(recipe, cache, manifest, checkpoints, device, say)
     save_model(folder, fitted.model, _record(recipe, manifest, key, fitted))
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    remove_checkpoints(checkpoints.parent, HEAD)
     say(f"Stage 3: best validation CCC {fitted.best['eval_ccc_mean']:.4f} at epoch {fitted.best['epoch']}; {folder}")
     return folder
 

@@ -39,7 +39,9 @@ def open_dataset(data: Path | None, cache: Path, say: Callable[[str], None]) -> 
 
         root = cache / DEMO
         render_corpus(root, on_clip=say)
-        return Dataset("demo", root, _checked(affwild2.clips(root), root), ("The training corpus is drawn, not filmed.",))
+        return Dataset(
+            "demo", root, _checked(affwild2.clips(root), root), ("The training corpus is drawn, not filmed.",)
+        )
     if not data.exists():
         raise UsageError(f"There is nothing at {data}.", "Give DATA= (or VIDEO=) the path of a folder or a video.")
     if data.is_dir() and affwild2.annotation_root(data) is not None:

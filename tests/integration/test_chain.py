@@ -11,7 +11,7 @@ import pytest
 
 from common.files import sha256
 from common.schema import FACE_BOX, MODALITIES, TIME, VALENCE, present
-from common.store import read_attributes, read_clip, validate
+from common.store import read_attributes, read_clip, read_locations, validate
 from tests.integration.chain import Chain
 
 
@@ -171,6 +171,37 @@ def test_a_broken_cache_file_is_named_and_made_again(copied: Chain) -> None:
     result = copied.embeddings()
     assert result.exit_code == 0 and "computed again, as" in result.output
     validate(path)
+
+
+def test_a_damaged_file_is_not_carried_over(copied: Chain, finished: Chain) -> None:
+    clip = copied.manifest()["clips"][0]["id"]
+    path = copied.features(clip)
+    content = bytearray(path.read_bytes())
+    content[read_locations(path)[0]["visual"].offset] ^= 1
+    path.write_bytes(content)
+    result = copied.embeddings("stage1.text.alignment=interpolate", data=finished.data)
+    assert result.exit_code == 0 and f"{clip}: " in result.output
+    assert result.output.count("computed visual, text") == 1 and result.output.count("computed text") == 5
+    np.testing.assert_array_equal(
+        read_clip(copied.features(clip))["visual"], read_clip(finished.features(clip))["visual"]
+    )
+
+
+def test_a_faulty_annotation_costs_no_decoding(copied: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(copied.cache / "features")
+    for annotation in (copied.data / "VA_Estimation_Challenge").rglob("*.txt"):
+        annotation.write_text("valence,arousal\n0,nan\n")
+    no_model_may_load(monkeypatch)
+    result = copied.embeddings(flags=("--allow-failed",))
+    assert result.exit_code == 1 and result.output.count("line 2: arousal is nan") == 12, result.output
+    assert "To go on" not in result.output
+
+
+def test_folders_that_cannot_be_made_are_one_sentence(finished: Chain, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for cache, run in ((tmp_path / "file" / "c", finished.run), (finished.cache, tmp_path / "file" / "r")):
+        result = Chain(finished.data, cache, run).embeddings()
+        assert result.exit_code == 1 and "Check the path" in result.output and "Traceback" not in result.output
 
 
 def test_broken_weights_are_named_with_the_command_that_makes_them(copied: Chain) -> None:
