@@ -38,7 +38,9 @@ class StageGroup(click.Group):
         except OSError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(f"error: {error.filename}: {error.strerror}. Check the path, the disk and the rights.", err=True)
+            # HDF5 raises these too, without a file name.
+            reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            click.echo(f"error: {reason}. Check the path, the disk and the rights.", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nInterrupted. What is finished is kept; the same command goes on from there.", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import platform
 import shlex
@@ -16,6 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("torch", "transformers", "numpy", "h5py", "av", "opencv-python-headless", "openai-whisper")
 
 
+@functools.cache  # asked for with every clip
 def commit() -> str:
     """The commit of this checkout, with ``+changes`` where files differ from it; ``unknown`` outside of one."""
     try:
@@ -25,6 +27,7 @@ def commit() -> str:
         return "unknown"
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that shape results."""
     found = {"python": platform.python_version()}
@@ -47,7 +50,7 @@ def provenance() -> dict[str, Any]:
     """All of it, as JSON values."""
     return {
         "commit": commit(),
-        "versions": versions(),
+        "versions": dict(versions()),
         "command": command(),
         "machine": f"{platform.system()} {platform.machine()}",
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
