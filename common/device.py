@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import Any
 
 from common.errors import UsageError
 from common.recipe import Precision
+
+_LOG = logging.getLogger(__name__)
 
 
 def torch_device(name: str) -> Any:
@@ -30,9 +34,32 @@ def torch_device(name: str) -> Any:
 
 
 def torch_dtype(precision: Precision, device: Any) -> Any:
-    """The torch dtype of a precision; float16 is refused on a CPU, where it is slow and incomplete."""
+    """The torch dtype of a precision; float16 is refused on a CPU, where it is slow and incomplete.
+
+    bfloat16 where the hardware has no arithmetic for it works, but slowly: that is said once.
+    """
     import torch
 
     if precision == "float16" and device.type == "cpu":
         raise UsageError("precision: float16 doesn't run on a CPU.", "Use bfloat16 or float32 there.")
+    if precision == "bfloat16":
+        _warn_of_slow_bfloat16(device.type)
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+
+
+@functools.cache
+def _warn_of_slow_bfloat16(kind: str) -> None:
+    """Once for each kind of device."""
+    if not has_bfloat16(kind):
+        _LOG.warning("precision: bfloat16 is emulated on this %s: expect float32 to be faster.", kind)
+
+
+def has_bfloat16(kind: str) -> bool:
+    """Does the hardware of this kind (``cpu``, ``cuda``) compute in bfloat16? Of others nothing is known: True."""
+    import torch
+
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind == "cpu":
+        return any(has for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+    return True

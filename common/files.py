@@ -42,6 +42,16 @@ def written_whole(path: Path) -> Iterator[Path]:
         _remove(partial)
 
 
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process makes ``path``; whoever enters next finds it made."""
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write ``values`` as readable JSON, whole or not at all. NaN is written as null."""
     with written_whole(path) as partial:
@@ -58,7 +68,7 @@ def remove_partials(folder: Path) -> int:
     """Remove what killed processes of this machine left half-written in ``folder``; say how many there were."""
     process = re.compile(re.escape(f"{_MARK}{socket.gethostname()}-") + r"(\d+)")
     found = {path: process.search(path.name) for path in folder.glob(f".*{_MARK}*")}
-    dead = [path for path, match in found.items() if match and not _alive(int(match[1]))]
+    dead = [path for path, match in found.items() if match and not alive(int(match[1]))]
     for path in dead:
         _remove(path)
     return len(dead)
@@ -88,7 +98,8 @@ def _umask() -> int:
     return mask
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Is there a process of this number on this machine?"""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from common.errors import CacheError, DataError
 from common.files import write_json
@@ -23,12 +23,28 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip of a data set: a video, its split, and its annotation file where there is one."""
+    """One clip of a data set.
+
+    Attributes
+    ----------
+    id : str
+    source : Path
+        Its video; the folder of its ready crops where there is no video.
+    split : Split
+    annotation : Path or None
+        File of labels, one row a frame.
+    crops : Path or None
+        Folder of ready crops: ``00001.jpg`` is the first frame's face.
+    side : {"left", "right"} or None
+        Which of the two people in the video the clip is about, where its name says so.
+    """
 
     id: str
     source: Path
     split: Split
     annotation: Path | None = None
+    crops: Path | None = None
+    side: Literal["left", "right"] | None = None
 
 
 @dataclass(frozen=True)

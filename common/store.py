@@ -6,8 +6,10 @@ window of frames is one slice of a memory map, and carries the CRC-32 of its byt
 
 from __future__ import annotations
 
+import errno
 import json
-import zlib
+import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,31 +17,40 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from common.errors import CacheError
 from common.files import written_whole
-from common.schema import (
-    AROUSAL,
-    FEATURE_DTYPE,
-    MODALITIES,
-    REFINED,
-    REFINED_DTYPE,
-    SCHEMA_VERSION,
-    TIME,
-    VALENCE,
-    WORD_END,
-    WORD_START,
-    WORD_TEXT,
-    present,
+from common.hdf5 import (
+    AS_JSON,
+    CURE,
+    attributes_of,
+    check_sums,
+    check_version,
+    names_of,
+    opened,
+    texts_of,
+    values_of,
+    write_rows,
 )
+from common.rows import Array, Rows
+from common.schema import SCHEMA_VERSION, VALENCE
+from common.validation import check_structure, validate
 
-Array = npt.NDArray[Any]
+__all__ = [
+    "Location",
+    "Stored",
+    "read_attributes",
+    "read_clip",
+    "read_locations",
+    "read_rows",
+    "read_summary",
+    "validate",
+    "write_clip",
+]
 
-#: The attribute that names those attributes which are JSON.
-_AS_JSON = "as_json"
 
-_CURE = "Delete it and run `make embeddings` again; only what is missing is computed."
+#: Room for attributes, words and the temporary files of other processes.
+_SPARE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -51,14 +62,14 @@ class Location:
     dtype: np.dtype[Any]
 
 
-def write_clip(path: Path, arrays: Mapping[str, Array | list[str]], attributes: Mapping[str, Any]) -> None:
+def write_clip(path: Path, arrays: Mapping[str, Rows | Array | list[str]], attributes: Mapping[str, Any]) -> None:
     """Write a clip file: temporary sibling, close, reopen and validate, flush to disk, rename.
 
     Parameters
     ----------
     path : Path
         ``<clip>.h5``; replaced if it exists.
-    arrays : name to array, or to a list of strings
+    arrays : name to array, to `Rows` (read in blocks, never held whole), or to a list of strings
         Datasets as named in ``common.schema``.
     attributes : name to str, int, float, or anything JSON can hold
 
@@ -66,20 +77,30 @@ def write_clip(path: Path, arrays: Mapping[str, Array | list[str]], attributes: 
     ------
     CacheError
         If the arrays don't make a valid clip (see `validate`).
+    OSError
+        If the disk has no room for it; found out beforehand, since HDF5 crashes where a disk fills up under it.
     """
+    _check_room(path, arrays)
     with written_whole(path) as partial:
-        with h5py.File(partial, "w") as file:
+        with h5py.File(partial, "w", libver="latest") as file:
             for name, values in arrays.items():
                 if isinstance(values, list):
                     file.create_dataset(name, data=np.asarray(values, dtype=object), dtype=h5py.string_dtype())
                 else:
-                    data = np.ascontiguousarray(values)
-                    file.create_dataset(name, data=data).attrs["crc32"] = _crc32(data)
+                    write_rows(file, name, values)
             for name, value in attributes.items():
                 file.attrs[name] = value if isinstance(value, str | int | float) else json.dumps(value)
-            file.attrs[_AS_JSON] = sorted(n for n, v in attributes.items() if not isinstance(v, str | int | float))
+            file.attrs[AS_JSON] = sorted(n for n, v in attributes.items() if not isinstance(v, str | int | float))
             file.attrs["schema_version"] = SCHEMA_VERSION
         validate(partial, named=path)
+
+
+def _check_room(path: Path, arrays: Mapping[str, Rows | Array | list[str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = [rows for rows in arrays.values() if not isinstance(rows, list)]
+    wanted = _SPARE_BYTES + sum(math.prod(rows.shape) * rows.dtype.itemsize for rows in numbers)
+    if shutil.disk_usage(path.parent).free < wanted:
+        raise OSError(errno.ENOSPC, f"no room for {wanted / 2**20:.1f} MiB on this disk", str(path))
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
@@ -90,145 +111,71 @@ def read_attributes(path: Path) -> dict[str, Any]:
     CacheError
         If the file can't be read as HDF5, or was written under another schema version.
     """
-    with _opened(path) as file:
-        return _attributes(file, path)
+    with opened(path) as file:
+        return attributes_of(file, path)
 
 
 def read_clip(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Array | list[str]]:
     """Datasets of a clip file by name, checked against their checksums; all of them where ``names`` is None."""
-    with _opened(path) as file:
-        _attributes(file, path)
-        wanted = _names(file) if names is None else names
+    with opened(path) as file:
+        check_version(file, path)
+        wanted = names_of(file) if names is None else names
         missing = [name for name in wanted if name not in file]
         if missing:
-            raise CacheError(f"{path} lacks {', '.join(missing)}.", _CURE)
-        _check_sums(file, path, wanted)
-        return {name: _values(file[name]) for name in wanted}
+            raise CacheError(f"{path} lacks {', '.join(missing)}.", CURE)
+        check_sums(file, path, wanted)
+        return {name: values_of(file[name]) for name in wanted}
+
+
+def read_rows(path: Path, names: tuple[str, ...]) -> dict[str, Rows | list[str]]:
+    """As `read_clip`, but what is long stays where it lies and is read in blocks; checksums are verified first."""
+    with opened(path) as file:
+        check_version(file, path)
+        missing = [name for name in names if name not in file]
+        if missing:
+            raise CacheError(f"{path} lacks {', '.join(missing)}.", CURE)
+        check_sums(file, path, names)
+        strings = {name for name in names if h5py.check_string_dtype(file[name].dtype) is not None}
+        texts: dict[str, Rows | list[str]] = {name: texts_of(file[name]) for name in strings}
+        places = {name: file[name] for name in names if name not in strings}
+        return texts | {name: Stored(path, name, item.shape, item.dtype) for name, item in places.items()}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A dataset of a clip file as `Rows`; the file is opened for each reading, so that none is held open."""
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def read(self, start: int, stop: int) -> Array:
+        with opened(self.path) as file:
+            return np.asarray(file[self.name][start:stop])
+
+
+def read_summary(path: Path) -> tuple[str, int, bool]:
+    """A clip file's ``content``, its number of frames, and whether it has labels; datasets and attributes are there.
+
+    Raises
+    ------
+    CacheError
+        If they aren't (see `validate`, which also reads them).
+    """
+    with opened(path) as file:
+        frames = check_structure(file, path)
+        return str(attributes_of(file, path).get("content", "")), frames, VALENCE in file
 
 
 def read_locations(path: Path) -> tuple[dict[str, Location], dict[str, Any]]:
     """Where each numeric dataset of a clip file lies, and the file's attributes."""
-    with _opened(path) as file:
-        attributes = _attributes(file, path)
+    with opened(path) as file:
+        attributes = attributes_of(file, path)
         places = {}
-        for name in _names(file):
+        for name in names_of(file):
             dataset = file[name]
             offset = dataset.id.get_offset()
             if offset is not None and dataset.dtype.kind in "biuf":
                 places[name] = Location(offset, dataset.shape, dataset.dtype)
         return places, attributes
-
-
-def validate(path: Path, *, named: Path | None = None, deep: bool = True) -> None:
-    """Check that a file is a whole clip: datasets, shapes, dtypes, a rising clock, masks that say the truth.
-
-    Parameters
-    ----------
-    named : Path, optional
-        The name to use in messages, where ``path`` is a temporary sibling.
-    deep : bool
-        Also read all data: checksums, finite where present, NaN where absent.
-
-    Raises
-    ------
-    CacheError
-        On the first thing that is wrong, with the dataset's name and value.
-    """
-    name = named or path
-    with _opened(path, named=name) as file:
-        _attributes(file, name)
-        if TIME not in file:
-            raise CacheError(f"{name} has no /{TIME}.", _CURE)
-        frames = file[TIME].shape[0]
-        if frames < 1:
-            raise CacheError(f"{name} has no frames.", _CURE)
-        if REFINED in file:
-            _check(file, name, REFINED, frames, REFINED_DTYPE)
-        else:
-            for modality in MODALITIES:
-                _check(file, name, modality, frames, FEATURE_DTYPE)
-                _check(file, name, present(modality), frames, np.bool_)
-        for label in (VALENCE, AROUSAL):
-            if label in file:
-                _check(file, name, label, frames, np.float32)
-        if deep:
-            _check_content(file, name)
-
-
-def _check(file: h5py.File, path: Path, name: str, frames: int, dtype: Any) -> None:
-    if name not in file:
-        raise CacheError(f"{path} has no /{name}.", _CURE)
-    dataset = file[name]
-    if dataset.shape[0] != frames or dataset.dtype != np.dtype(dtype):
-        raise CacheError(
-            f"{path}: /{name} is {dataset.shape} {dataset.dtype}, expected ({frames}, ...) {np.dtype(dtype)}.",
-            _CURE,
-        )
-
-
-def _check_content(file: h5py.File, path: Path) -> None:
-    _check_sums(file, path, _names(file))
-    time_s = file[TIME][()]
-    if not np.isfinite(time_s).all() or (np.diff(time_s) <= 0).any():
-        at = int(np.argmax(np.append(np.diff(time_s) <= 0, True)))
-        raise CacheError(f"{path}: /{TIME} doesn't rise after frame {at} ({time_s[at]} s).", _CURE)
-    for modality in MODALITIES:
-        if modality not in file:
-            continue
-        finite = np.isfinite(file[modality][()])
-        mask = file[present(modality)][()]
-        if (~finite[mask]).any():
-            at = int(np.flatnonzero(mask)[np.argmax((~finite[mask]).any(axis=1))])
-            raise CacheError(f"{path}: /{modality} isn't finite at frame {at}, which is marked present.", _CURE)
-        if finite[~mask].any():
-            at = int(np.flatnonzero(~mask)[np.argmax(finite[~mask].any(axis=1))])
-            raise CacheError(f"{path}: /{modality} holds numbers at frame {at}, which is marked absent.", _CURE)
-    if WORD_TEXT in file and not (len(file[WORD_TEXT]) == len(file[WORD_START]) == len(file[WORD_END])):
-        raise CacheError(f"{path}: /words has texts and times of different lengths.", _CURE)
-
-
-def _check_sums(file: h5py.File, path: Path, names: tuple[str, ...]) -> None:
-    for name in names:
-        dataset = file[name]
-        if "crc32" in dataset.attrs and _crc32(dataset[()]) != int(dataset.attrs["crc32"]):
-            raise CacheError(f"{path}: the bytes of /{name} don't match their checksum.", _CURE)
-
-
-def _opened(path: Path, *, named: Path | None = None) -> h5py.File:
-    name = named or path
-    if not path.is_file():
-        raise CacheError(
-            f"There is no {name}.", "Run `make embeddings` (stage 1) or `make train-beit` (stage 2) first."
-        )
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise CacheError(f"{name} can't be read as HDF5 ({error}).", _CURE) from error
-
-
-def _attributes(file: h5py.File, path: Path) -> dict[str, Any]:
-    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in file.attrs.items()}
-    for name in values.pop(_AS_JSON, ()):
-        values[str(name)] = json.loads(values[str(name)])
-    version = values.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise CacheError(
-            f"{path} was written under schema version {version}; this program reads {SCHEMA_VERSION}.", _CURE
-        )
-    return values
-
-
-def _names(file: h5py.File) -> tuple[str, ...]:
-    found: list[str] = []
-    file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-    return tuple(found)
-
-
-def _values(dataset: h5py.Dataset) -> Array | list[str]:
-    if h5py.check_string_dtype(dataset.dtype) is not None:
-        return [str(text) for text in dataset.asstr()[()]]
-    return np.asarray(dataset[()])
-
-
-def _crc32(values: Array) -> int:
-    return zlib.crc32(np.ascontiguousarray(values).view(np.uint8).reshape(-1).data)

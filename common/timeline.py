@@ -65,7 +65,11 @@ def hops_to_frames(values: Floats, centres_s: Floats, time_s: Floats) -> Floats:
     -------
     (T, D) float32
     """
-    edges = frame_edges_s(time_s)
+    return hops_within(values, centres_s, frame_edges_s(time_s))
+
+
+def hops_within(values: Floats, centres_s: Floats, edges: Floats) -> Floats:
+    """As `hops_to_frames`, for frames given by the edges of their intervals: (T + 1,) seconds."""
     first = np.searchsorted(centres_s, edges[:-1], side="left")
     last = np.searchsorted(centres_s, edges[1:], side="left")
     total = np.zeros((len(values) + 1, values.shape[1]), dtype=np.float64)
@@ -102,19 +106,21 @@ def spans_to_frames(start_s: Floats, end_s: Floats, time_s: Floats) -> npt.NDArr
     return at
 
 
-def stretch(values: Floats, frames: int) -> Floats:
+def stretch(values: Floats, frames: int, start: int = 0, stop: int | None = None) -> Floats:
     """Eq. 12: S tokens become T frames by linear interpolation, the first and last token at the ends.
 
     Parameters
     ----------
     values : (S, D) float, S >= 1
     frames : int, T
+    start, stop : int
+        Of the T frames, those to return; all by default.
 
     Returns
     -------
-    (T, D) float32
+    (T, D) float32, or (stop - start, D)
     """
-    position = np.linspace(0, len(values) - 1, frames)
+    position = np.linspace(0, len(values) - 1, frames)[start:stop]
     low = np.floor(position).astype(np.int64)
     high = np.minimum(low + 1, len(values) - 1)
     weight = (position - low)[:, None]

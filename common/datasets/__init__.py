@@ -8,6 +8,7 @@ from pathlib import Path
 
 from common.datasets import affwild2, folder
 from common.errors import UsageError
+from common.files import one_at_a_time
 from common.manifest import Clip, check_clips
 
 #: Where the embedded corpus is rendered, below the cache.
@@ -38,7 +39,8 @@ def open_dataset(data: Path | None, cache: Path, say: Callable[[str], None]) -> 
         from common.datasets.demo import render_corpus
 
         root = cache / DEMO
-        render_corpus(root, on_clip=say)
+        with one_at_a_time(root):
+            render_corpus(root, on_clip=say)
         return Dataset(
             "demo", root, _checked(affwild2.clips(root), root), ("The training corpus is drawn, not filmed.",)
         )

@@ -1,21 +1,25 @@
 """Aff-Wild2's layout: videos, and annotation files in train, validation and test folders.
 
     <root>/.../<video>.mp4
+    <root>/.../cropped_aligned/<video>/00001.jpg
     <root>/.../VA_Estimation_Challenge/{Train,Validation,Test}_Set/<video>.txt
 
-An annotation file has the header ``valence,arousal`` and one row per frame; -5 stands for "not annotated". Only
-valence and arousal are ever read.
+Either videos or ready crops will do. Where a video shows two people, its annotation files are ``<video>_left.txt`` and
+``<video>_right.txt``, and each is a clip. An annotation file has the header ``valence,arousal`` and one row per frame;
+-5 stands for "not annotated". Only valence and arousal are ever read.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from common.datasets.folder import natural, videos
+from common.datasets.folder import natural, ready_crops, videos
 from common.errors import DataError
 from common.files import safe_name
 from common.manifest import Clip
@@ -23,6 +27,9 @@ from common.schema import NOT_ANNOTATED, Split
 
 CHALLENGE = "VA_Estimation_Challenge"
 SPLIT_FOLDERS: dict[str, Split] = {"Train_Set": "train", "Validation_Set": "validation", "Test_Set": "test"}
+
+_SIDE = re.compile(r"(.+)_(left|right)")
+_SIDES: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
 
 #: Annotation rows may differ from decoded frames by this share (at least by MENDED_ROWS) and are mended.
 MENDED_SHARE = 0.01
@@ -39,7 +46,7 @@ def annotation_root(root: Path) -> Path | None:
 
 
 def clips(root: Path) -> list[Clip]:
-    """Every annotated video with its split, in natural order.
+    """Every annotated video, or person in it, with its split, in natural order.
 
     Raises
     ------
@@ -54,19 +61,25 @@ def clips(root: Path) -> list[Clip]:
         other = sources.setdefault(path.stem, path)
         if other is not path:
             raise DataError(f"Two videos are called {path.stem!r}: {other} and {path}.", "Keep one of them.")
+    crops = ready_crops(root)
     found: list[Clip] = []
     orphans: list[str] = []
     for name, split in SPLIT_FOLDERS.items():
         for annotation in sorted((annotations / name).glob("*.txt"), key=lambda path: natural(path.stem)):
-            source = sources.get(annotation.stem)
-            if source is None:
+            stem = annotation.stem
+            source, side = sources.get(stem), None
+            if source is None and (two := _SIDE.fullmatch(stem)):
+                source = sources.get(two[1])
+                side = _SIDES[two[2]] if source else None
+            place = source or crops.get(stem)
+            if place is None:
                 orphans.append(str(annotation))
             else:
-                found.append(Clip(safe_name(annotation.stem, annotation), source, split, annotation))
+                found.append(Clip(safe_name(stem, annotation), place, split, annotation, crops.get(stem), side))
     if orphans:
         listing = ", ".join(orphans[:10]) + (f" and {len(orphans) - 10} more" if len(orphans) > 10 else "")
         raise DataError(
-            f"{len(orphans)} annotation file(s) have no video below {root}: {listing}.",
+            f"{len(orphans)} annotation file(s) have neither a video nor ready crops below {root}: {listing}.",
             "Add the videos, or move these files away.",
         )
     return found

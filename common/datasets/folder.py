@@ -1,8 +1,10 @@
-"""A folder of videos, or one video: clips without labels and without splits."""
+"""A folder of videos or ready crops, or one video: clips without labels and without splits."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from common.files import safe_name
@@ -12,16 +14,29 @@ from common.manifest import Clip
 VIDEO_SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .wmv .flv .ts .mts .m2ts .3gp .ogv .vob".split())
 
 
+#: Aff-Wild2's name for the folder of ready crops: one folder per clip, ``00001.jpg`` its first frame.
+CROPS = "cropped_aligned"
+
+
 def videos(root: Path) -> list[Path]:
     """Videos below ``root``, in natural order (2 before 10); hidden files and folders are passed over."""
-    found = [
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    ]
+    found = [path for path in _files(root) if path.suffix.lower() in VIDEO_SUFFIXES]
     return sorted(found, key=lambda path: natural(str(path.relative_to(root))))
+
+
+def ready_crops(root: Path) -> dict[str, Path]:
+    """Folders of ready crops by clip name: those in ``cropped_aligned``, at or up to two levels below ``root``."""
+    places = [root] if root.name == CROPS else []
+    places += [path for pattern in (CROPS, f"*/{CROPS}", f"*/*/{CROPS}") for path in sorted(root.glob(pattern))]
+    folders = [path for place in places for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return {path.name: path for path in sorted(folders, key=lambda path: natural(path.name))}
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, inside, names in os.walk(root):
+        # Ready crops are millions of files, and no videos.
+        inside[:] = [name for name in inside if not name.startswith(".") and name != CROPS]
+        yield from (Path(folder, name) for name in names if not name.startswith(".") and Path(folder, name).is_file())
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -30,13 +45,15 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def clips(root: Path) -> list[Clip]:
-    """One clip per video; a video in a sub-folder is called ``sub__name``.
+    """One clip per video or folder of ready crops; a video in a sub-folder is called ``sub__name``.
 
     A single file is taken as a video whatever its suffix.
     """
     if root.is_file():
         return [Clip(safe_name(root.stem, root), root, "unsplit")]
-    return [
-        Clip(safe_name("__".join(path.relative_to(root).with_suffix("").parts), path), path, "unsplit")
-        for path in videos(root)
-    ]
+    crops = ready_crops(root)
+    found = []
+    for path in videos(root):
+        name = safe_name("__".join(path.relative_to(root).with_suffix("").parts), path)
+        found.append(Clip(name, path, "unsplit", crops=crops.pop(path.stem, None)))
+    return found + [Clip(safe_name(name, path), path, "unsplit", crops=path) for name, path in crops.items()]

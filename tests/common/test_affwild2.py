@@ -39,7 +39,7 @@ def test_clips_get_their_splits_in_natural_order(tmp_path: Path) -> None:
 
 def test_all_annotations_without_a_video_are_listed(tmp_path: Path) -> None:
     layout(tmp_path, {"Train_Set": ["a", "b", "c"]}, ["b.mp4"])
-    with pytest.raises(DataError, match=r"2 annotation file\(s\) have no video .*a.txt.*c.txt"):
+    with pytest.raises(DataError, match=r"2 annotation file\(s\) have neither .*a.txt.*c.txt"):
         affwild2.clips(tmp_path)
 
 

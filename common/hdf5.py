@@ -1,0 +1,101 @@
+"""A clip file as HDF5: opened with a sentence where that fails, attributes decoded, checksums told and checked."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from common.errors import CacheError
+from common.rows import Array, Rows, blocks, stretches
+from common.schema import SCHEMA_VERSION
+
+#: The attribute that names those attributes which are JSON.
+AS_JSON = "as_json"
+
+CURE = "Delete it and run `make embeddings` again; only what is missing is computed."
+
+
+@contextmanager
+def opened(path: Path, *, named: Path | None = None) -> Iterator[h5py.File]:
+    """Open a clip file to read; whatever its damage makes HDF5 say becomes a `CacheError`."""
+    name = named or path
+    if not path.is_file():
+        raise CacheError(
+            f"There is no {name}.", "Run `make embeddings` (stage 1) or `make train-beit` (stage 2) first."
+        )
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise CacheError(f"{name} can't be read as HDF5 ({reason}).", CURE) from error
+
+
+def check_version(file: h5py.File, path: Path) -> None:
+    """Refuse a file of another schema version."""
+    version = file.attrs.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise CacheError(
+            f"{path} was written under schema version {version}; this program reads {SCHEMA_VERSION}.", CURE
+        )
+
+
+def attributes_of(file: h5py.File, path: Path) -> dict[str, Any]:
+    check_version(file, path)
+    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in file.attrs.items()}
+    for name in values.pop(AS_JSON, ()):
+        values[str(name)] = json.loads(values[str(name)])
+    return values
+
+
+def names_of(file: h5py.File) -> tuple[str, ...]:
+    found: list[str] = []
+    file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    return tuple(found)
+
+
+def values_of(dataset: h5py.Dataset) -> Array | list[str]:
+    return texts_of(dataset) if h5py.check_string_dtype(dataset.dtype) is not None else np.asarray(dataset[()])
+
+
+def texts_of(dataset: h5py.Dataset) -> list[str]:
+    return [str(text) for text in dataset.asstr()[()]]
+
+
+def write_rows(file: h5py.File, name: str, values: Rows | Array) -> None:
+    """A contiguous dataset with the CRC-32 of its bytes, written in blocks."""
+    dataset = file.create_dataset(name, shape=values.shape, dtype=values.dtype)
+    if not values.shape:
+        raise ValueError(f"/{name} is a single number")
+    check, start = 0, 0
+    for block in blocks(values):
+        data = np.ascontiguousarray(block, dtype=values.dtype)
+        dataset[start : start + len(data)] = data
+        check = _crc32(data, check)
+        start += len(data)
+    dataset.attrs["crc32"] = check
+
+
+def _crc32(values: Array, before: int = 0) -> int:
+    return zlib.crc32(values.view(np.uint8).reshape(-1).data, before)
+
+
+def _crc32_stored(dataset: h5py.Dataset) -> int:
+    check = 0
+    for start, stop in stretches(dataset.shape):
+        check = _crc32(np.ascontiguousarray(dataset[start:stop]), check)
+    return check
+
+
+def check_sums(file: h5py.File, path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        dataset = file[name]
+        if "crc32" in dataset.attrs and _crc32_stored(dataset) != int(dataset.attrs["crc32"]):
+            raise CacheError(f"{path}: the bytes of /{name} don't match their checksum.", CURE)
