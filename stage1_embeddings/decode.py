@@ -17,15 +17,20 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
+from av.video.reformatter import VideoReformatter
 
 from common.errors import MediaError
 from common.timeline import AUDIO_RATE_HZ
-from stage1_embeddings.sound import Audio, SoundTrack
+from stage1_embeddings.sound import Audio, SoundBlock, SoundTrack, joined
 
-__all__ = ["Audio", "VideoInfo", "audio", "frames", "probe"]
+__all__ = ["Audio", "SoundBlock", "VideoInfo", "audio", "frames", "probe", "sound", "times"]
 
 #: 8K (DCI). A picture beyond it is refused before it is converted.
 MAX_PIXELS = 8192 * 4320
+
+#: Larger pictures are decoded several at a time. Of 640 x 360 each takes 0.5 ms, and handing it from thread to thread
+#: costs more processor time than that and saves none.
+FRAME_THREADS_PIXELS = 1280 * 720
 
 #: What a frame is moved to where its time isn't later than the time before it.
 NUDGE_S = 1e-4
@@ -33,8 +38,8 @@ NUDGE_S = 1e-4
 #: A clock that runs back further than this has been reset, and no rule can say where its frames belong.
 MAX_STEP_BACK_S = 0.5
 
-#: How much earlier than the header says a Matroska file may end: FFmpeg reads a cut-off one without a word.
-MISSING_END_S = 0.5
+#: What may be missing of a Matroska file: FFmpeg passes over damaged parts, and a cut-off end, without a word.
+MISSING_S = 0.5
 
 _DAMAGED = (
     "The file is damaged or incomplete: fetch it again, or re-encode what can be saved "
@@ -77,7 +82,7 @@ def probe(path: Path) -> VideoInfo:
     with _opened(path) as container:
         stream = _video_stream(container, path)
         for frame in _decoded(container, stream, path):
-            height, width = _upright(frame, path, MAX_PIXELS).shape[:2]
+            height, width = _upright(frame, path, MAX_PIXELS, VideoReformatter()).shape[:2]
             rate = stream.average_rate or stream.guessed_rate
             return VideoInfo(
                 path=path,
@@ -116,6 +121,19 @@ def frames(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float,
         As in `probe`, once the first frame is asked for; later, where decoding breaks off (the message says after
         how many frames), where a Matroska file ends before its header says, or where the clock is reset.
     """
+    # One for all frames: setting swscale up takes longer than converting a frame of 640 x 360 does.
+    reformatter = VideoReformatter()
+    for time_s, frame in _clocked(path):
+        yield time_s, _upright(frame, path, max_pixels, reformatter)
+
+
+def times(path: Path) -> Iterator[float]:
+    """Presentation time of every frame, as `frames` gives it; the pictures are decoded, but not converted."""
+    return (time_s for time_s, _ in _clocked(path))
+
+
+def _clocked(path: Path) -> Iterator[tuple[float, Any]]:
+    """Decoded frames with their presentation times, strictly increasing."""
     with _opened(path) as container:
         stream = _video_stream(container, path)
         first_s = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
@@ -128,13 +146,13 @@ def frames(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float,
                 raise _reset_clock(path, "picture", previous_s, time_s)
             time_s = max(time_s, previous_s + NUDGE_S)
             previous_s, step_s = time_s, _duration_s(frame, stream)
-            yield time_s, _upright(frame, path, max_pixels)
+            yield time_s, frame
 
 
-def audio(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Audio | None:
-    """The sound of a file as one mono waveform on the clock of its frames; None where it has no sound.
+def sound(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Iterator[SoundBlock]:
+    """The sound of a file as one mono waveform on the clock of its frames, block by block; none where it has none.
 
-    Each stretch of sound is placed by its own presentation time: gaps are silence and are listed, overlaps trimmed.
+    Each stretch of sound is placed by its own presentation time: holes are silence and marked, overlaps trimmed.
 
     Parameters
     ----------
@@ -151,15 +169,20 @@ def audio(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Audio | None:
         video = container.streams.best("video")
         stream = container.streams.best("audio", related=video)
         if stream is None:
-            return None
-        track = SoundTrack(rate_hz)
+            return
+        track = SoundTrack(rate_hz, path)
         for frame in _decoded(container, stream, path):
             end_s = track.end_s
             time_s = (end_s or 0.0) if frame.time is None else frame.time
             if end_s is not None and time_s < end_s - MAX_STEP_BACK_S:
                 raise _reset_clock(path, "sound", end_s, time_s)
-            track.add(frame, time_s)
-        return track.audio(path)
+            yield from track.add(frame, time_s)
+        yield from track.close()
+
+
+def audio(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Audio | None:
+    """The whole `sound` of a file in memory; None where it has none."""
+    return joined(sound(path, rate_hz=rate_hz))
 
 
 @contextmanager
@@ -198,7 +221,8 @@ def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
     what = "frames" if stream.type == "video" else "pieces of sound"
     if stream.codec_context is None:
         raise MediaError(f"{path}: FFmpeg has no decoder for its {stream.type}.", "Convert it, to H.264 for instance.")
-    stream.thread_type = "AUTO"
+    small = stream.type == "video" and stream.width * stream.height <= FRAME_THREADS_PIXELS
+    stream.thread_type = "SLICE" if small else "AUTO"
     count, time_s = 0, 0.0
     try:
         for packet in _packets(container, stream, path):
@@ -214,29 +238,35 @@ def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
 
 
 def _packets(container: Any, stream: Any, path: Path) -> Iterator[Any]:
-    """Packets of one stream; for Matroska and WebM, whether the file reaches the end that its header promises."""
+    """Packets of one stream; of Matroska and WebM only if they have no hole and reach the end their header promises."""
     promised_s = container.duration / av.time_base if container.duration else 0.0
     if "matroska" not in container.format.name or not promised_s:
         yield from container.demux(stream)
         return
     end_s = 0.0
+    both = bool(container.streams.audio) and bool(container.streams.video)
     for packet in container.demux():
         if packet.pts is not None:
-            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        if packet.stream_index == stream.index:
+            start_s = float(packet.pts * packet.time_base)
+            if both and 0 < end_s < start_s - MISSING_S:
+                raise MediaError(
+                    f"{path} has neither picture nor sound from {end_s:.2f} s to {start_s:.2f} s.", _DAMAGED
+                )
+            end_s = max(end_s, start_s + float((packet.duration or 0) * packet.time_base))
+        if packet.stream.index == stream.index:
             yield packet
-    if end_s < promised_s - MISSING_END_S:
+    if end_s < promised_s - MISSING_S:
         raise MediaError(f"{path} ends after {end_s:.2f} s, but its header says {promised_s:.2f} s.", _DAMAGED)
 
 
-def _upright(frame: Any, path: Path, max_pixels: int) -> npt.NDArray[np.uint8]:
+def _upright(frame: Any, path: Path, max_pixels: int, reformatter: Any) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB as it should be shown: display matrix applied, in quarter turns and reflections."""
     if frame.width * frame.height > max_pixels:
         raise MediaError(
             f"{path}: its picture has {frame.width} x {frame.height} pixels, more than {max_pixels}.",
             "Scale it down (ffmpeg -i in -vf scale=1920:-2 out.mp4).",
         )
-    picture: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+    picture: npt.NDArray[np.uint8] = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
     if matrix is None:
         return np.ascontiguousarray(picture)
