@@ -12,8 +12,8 @@ import pytest
 from media_files import SHARED
 
 from common.errors import ModelError
-from stage1_embeddings import yunet
-from stage1_embeddings.yunet import YUNET_SHA256, YUNET_URLS, yunet_weights
+from stage1_embeddings.faces import yunet
+from stage1_embeddings.faces.yunet import YUNET_SHA256, YUNET_URLS, yunet_weights
 
 CONTENT = b"weights of a small network" * 100
 

@@ -1,30 +1,35 @@
-"""Faces: found with OpenCV's detectors, one chosen per frame, cut out upright at a fixed size."""
+"""Faces found in single frames, with OpenCV's detectors."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Literal
 
 import cv2
 import cv2.data
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import DataError, ModelError, UsageError
-from stage1_embeddings.yunet import yunet_weights
+from common.errors import ModelError, UsageError
+from stage1_embeddings.faces.align import TEMPLATE_PX, TEMPLATE_SIZE_PX, Picture, align, similarity
+from stage1_embeddings.faces.yunet import yunet_weights
 
-__all__ = ["Detector", "Face", "LargestFace", "align", "detector", "yunet_weights"]
+__all__ = [
+    "TEMPLATE_PX",
+    "Detector",
+    "Face",
+    "Picture",
+    "align",
+    "area",
+    "detector",
+    "iou",
+    "similarity",
+    "yunet_weights",
+]
 
-Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-
-#: Where ArcFace's training data has its landmarks in a crop of 112 px (insightface's reference points).
-TEMPLATE_PX: Final = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
-)
-TEMPLATE_SIZE_PX: Final = 112
 
 #: YuNet finds nothing, or nonsense, in a picture of 32 px; enlarged to 160 px it finds what is there.
 _LEAST_DETECT_PX = 160
@@ -33,9 +38,6 @@ _LEAST_DETECT_PX = 160
 #: half of the faces lie within 0.02 of it.
 _HAAR_LANDMARKS = np.array([[0.317, 0.39], [0.683, 0.39], [0.5, 0.61], [0.345, 0.78], [0.655, 0.78]])
 _HAAR_LEAST_SIDE = 0.1
-
-#: Overlap from which a face counts as the one of the frame before.
-SAME_FACE_IOU = 0.3
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,16 @@ class Face:
 class Detector(ABC):
     """Finds faces in one frame."""
 
+    #: Whether each frame is one face by definition: there is nothing to find, and nothing to follow.
+    whole_frame: ClassVar[bool] = False
+
     @abstractmethod
     def detect_all(self, frame: Picture) -> list[Face]:
         """Every face in ``frame``, (H, W, 3) uint8 RGB, in no particular order."""
 
     def detect(self, frame: Picture) -> Face | None:
         """The face with the largest box; None where there is none."""
-        return max(self.detect_all(frame), key=_area, default=None)
+        return max(self.detect_all(frame), key=area, default=None)
 
 
 def detector(
@@ -106,30 +111,6 @@ def detector(
     raise UsageError(f"faces.detector is {kind!r}.", "Choose yunet, haar or none.")
 
 
-class LargestFace:
-    """One face per frame: the one of the frame before where it is still there, otherwise the largest.
-
-    Call it with the frames of one clip in order. What detects and what follows meet here: something that tracks
-    between detections takes this class's place.
-    """
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._previous: Face | None = None
-
-    def __call__(self, frame: Picture) -> Face | None:
-        """The face in ``frame``, (H, W, 3) uint8 RGB, or None."""
-        found = self._detector.detect_all(frame)
-        face = max(found, key=_area, default=None)
-        if self._previous is not None and found:
-            previous = self._previous
-            nearest = max(found, key=lambda other: iou(previous.box, other.box))
-            if iou(previous.box, nearest.box) > SAME_FACE_IOU:
-                face = nearest
-        self._previous = face
-        return face
-
-
 def iou(one: Floats, other: Floats) -> float:
     """Intersection over union of two boxes (x, y, width, height), in [0, 1]."""
     low = np.maximum(one[:2], other[:2])
@@ -137,68 +118,6 @@ def iou(one: Floats, other: Floats) -> float:
     both = float(np.prod(np.maximum(high - low, 0)))
     either = float(np.prod(one[2:]) + np.prod(other[2:])) - both
     return both / either if either > 0 else 0.0
-
-
-def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The rotation, scale and shift that bring ``source`` closest to ``target`` in the least-squares sense.
-
-    With points as complex numbers, q = a p + b, the solution is a = sum(conj(p) q) / sum(|p|^2) about the means:
-    Umeyama (1991) in two dimensions, without its reflection.
-
-    Parameters
-    ----------
-    source, target : (N, 2) float, x and y, N >= 2
-
-    Returns
-    -------
-    (2, 3) float64, to be multiplied with (x, y, 1)
-
-    Raises
-    ------
-    DataError
-        If the source points aren't finite, or all lie in one place.
-    """
-    p = np.asarray(source, dtype=np.float64) @ [1, 1j]
-    q = np.asarray(target, dtype=np.float64) @ [1, 1j]
-    spread = float(np.sum(np.abs(p - p.mean()) ** 2))
-    if not np.isfinite(spread) or spread < 1e-6:
-        raise DataError(f"No face can be aligned by the landmarks {np.asarray(source).tolist()}.", "Detect it again.")
-    a = np.sum(np.conj(p - p.mean()) * (q - q.mean())) / spread
-    b = q.mean() - a * p.mean()
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
-
-
-def align(frame: Picture, landmarks: npt.ArrayLike, *, size_px: int = TEMPLATE_SIZE_PX) -> Picture:
-    """Cut a face out so that its landmarks lie where ArcFace expects them; black beyond the frame.
-
-    Parameters
-    ----------
-    frame : (H, W, 3) uint8
-    landmarks : (5, 2) pixels of ``frame``, order of `Face.landmarks`
-    size_px : int
-        Side of the crop; the template grows with it.
-
-    Returns
-    -------
-    (size_px, size_px, 3) uint8
-
-    Raises
-    ------
-    DataError
-        If the landmarks lie in one place or aren't numbers.
-    """
-    matrix = similarity(landmarks, TEMPLATE_PX * (size_px / TEMPLATE_SIZE_PX))
-    shrink = int(1 / np.hypot(matrix[0, 0], matrix[1, 0]))
-    if shrink >= 2:
-        # warpAffine reads 4 pixels per pixel: a large face would come out jagged, otherwise in every frame.
-        height, width = frame.shape[:2]
-        small = (max(1, width // shrink), max(1, height // shrink))
-        zoom = np.array([width / small[0], height / small[1]])
-        frame = cv2.resize(frame, small, interpolation=cv2.INTER_AREA)
-        # Pixel i of the small frame is centred at (i + 1/2) zoom - 1/2 of the large one.
-        matrix[:, 2] += matrix[:, :2] @ (zoom / 2 - 0.5)
-        matrix[:, :2] *= zoom
-    return cv2.warpAffine(frame, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR)
 
 
 class _YuNet(Detector):
@@ -238,6 +157,8 @@ class _Haar(Detector):
 
 
 class _WholeFrame(Detector):
+    whole_frame = True
+
     def detect_all(self, frame: Picture) -> list[Face]:
         height, width = frame.shape[:2]
         return [_with_template(np.array([[0.0, 0.0], [width, height]]), TEMPLATE_PX / TEMPLATE_SIZE_PX)]
@@ -267,5 +188,6 @@ def _inside(face: Face, frame: Picture) -> bool:
     return bool(np.isfinite(face.landmarks).all() and (face.box[2:] > 0).all() and within)
 
 
-def _area(face: Face) -> float:
+def area(face: Face) -> float:
+    """Of a face's box, in square pixels."""
     return float(face.box[2] * face.box[3])
