@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transcripts import JSON, read, words
 
 from common.errors import DataError
-from stage1_embeddings.transcript import Transcript, Word, find_transcript, read_transcript, spread
+from stage1_embeddings.transcript import Word, read_transcript, spread
 
 SRT = """1
 00:00:01,000 --> 00:00:03,000
@@ -38,30 +39,6 @@ a name
 01:00:00.500 --> 01:00:01.000
 Two &amp; <c.loud>lines</c>
 """
-
-JSON = {
-    "text": " ab cdef",
-    "language": "en",
-    "segments": [
-        {"start": 5.0, "end": 6.0, "text": " later", "words": []},
-        {
-            "start": 1.0,
-            "end": 3.0,
-            "text": " ab cdef",
-            "words": [{"word": " cdef", "start": 1.5, "end": 2.5}, {"word": " ab", "start": 1.0, "end": 1.25}],
-        },
-    ],
-}
-
-
-def read(tmp_path: Path, name: str, content: str | bytes) -> Transcript:
-    path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_transcript(path)
-
-
-def words(heard: Transcript) -> list[list[tuple[str, float, float]]]:
-    return [[(word.text, word.start_s, word.end_s) for word in segment.words] for segment in heard.segments]
 
 
 class TestForms:
@@ -109,11 +86,20 @@ class TestForms:
         assert [[text for text, _, _ in segment] for segment in words(heard)] == [["Well,"], ["so", "it", "is"]]
         assert (words(heard)[1][0][1], words(heard)[1][-1][2]) == (12.3, 14.0)
 
-    @pytest.mark.parametrize("name", ["talk.srt", "talk.vtt", "talk.json", "talk.txt"])
+    def test_grid_alignment(self, tmp_path: Path) -> None:
+        heard = read(tmp_path, "swwp2s.align", "0 12250 sil\n12250 19250 set\n19250 20000 sp\n20000 25000 White\n")
+        assert words(heard) == [[("set", 0.49, 0.77), ("White", 0.8, 1.0)]]
+        assert (heard.source, heard.language) == ("swwp2s.align", None)
+
+    @pytest.mark.parametrize("name", ["talk.srt", "talk.vtt", "talk.json", "talk.txt", "talk.align"])
     def test_windows_files(self, tmp_path: Path, name: str) -> None:
-        plain = {"srt": SRT, "vtt": VTT, "json": json.dumps(JSON, indent=1), "txt": "[0s - 1s] Käthe\n[2s - 3s] so"}[
-            name[5:]
-        ]
+        plain = {
+            "srt": SRT,
+            "vtt": VTT,
+            "json": json.dumps(JSON, indent=1),
+            "txt": "[0s - 1s] Käthe\n[2s - 3s] so",
+            "align": "0 25000 Käthe\n25000 50000 so",
+        }[name[5:]]
         heard = read(tmp_path, name, b"\xef\xbb\xbf" + plain.replace("\n", "\r\n").encode())
         assert words(heard) == words(read(tmp_path, name, plain)) != []
 
@@ -127,7 +113,6 @@ class TestForms:
 
 
 class TestSpread:
-    @settings(database=None, deadline=None)
     @given(st.text("ab c", max_size=40), st.floats(0, 1e5), st.floats(0, 100))
     def test_words_tile_the_cue(self, text: str, start_s: float, length_s: float) -> None:
         end_s = start_s + length_s
@@ -184,6 +169,10 @@ class TestFaults:
                 '{"segments": [{"text": "a", "words": [{"word": "a", "start": 2, "end": 1}]}]}',
                 r"segments\[0\]\.words\[0\] ends at 1 s, before its start at 2 s",
             ),
+            ("a.align", "0 25000 sil\n25000 set", r"a\.align, line 2 '25000 set' isn't 'start end word'. As in: 12250"),
+            ("a.align", "x 25000 set", "line 1 has the time 'x'. Give"),
+            ("a.align", "50000 25000 set", "line 1 ends at 1 s, before its start at 2 s"),
+            ("a.align", "-25000 25000 set", "line 1 starts at -1 s"),
             ("a.doc", "x", r"a\.doc is no transcript by its name. Name it \.json"),
         ],
     )
@@ -199,7 +188,23 @@ class TestFaults:
 pieces = st.one_of(
     st.text(max_size=5),
     st.sampled_from(
-        ["00:01,0", " --> ", "\n", "\r", "\n\n", "[1s - 2s] ", "[", "{", "<i>", "&lt;", "-", "NaN", "WEBVTT"]
+        [
+            "00:01,0",
+            " --> ",
+            "0 250 a\n",
+            "0 sil",
+            "\n",
+            "\r",
+            "\n\n",
+            "[1s - 2s] ",
+            "[",
+            "{",
+            "<i>",
+            "&lt;",
+            "-",
+            "NaN",
+            "WEBVTT",
+        ]
     ),
     st.sampled_from(
         ["1\n00:00:01,000 --> 00:00:02,500\n", "a <00:02.000> b\n", "[0.5s - 1e999s] a\n", "[2s - 3s] b\n"]
@@ -217,8 +222,8 @@ contents = st.one_of(
 )
 
 
-@pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.json", "a.txt"])
-@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.json", "a.txt", "a.align"])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=contents)
 def test_anything_is_a_transcript_or_a_fault(tmp_path: Path, name: str, content: bytes | str) -> None:
     raw = content if isinstance(content, bytes) else content.encode(errors="surrogatepass")
@@ -231,18 +236,3 @@ def test_anything_is_a_transcript_or_a_fault(tmp_path: Path, name: str, content:
         for word in segment.words:
             assert 0 <= word.start_s <= word.end_s < float("inf")
             assert word.text and not word.text.isspace() and word.text.encode()
-
-
-class TestFind:
-    def test_order(self, tmp_path: Path) -> None:
-        video = tmp_path / "my talk.v1.mp4"
-        assert find_transcript(video) is None
-        for suffix, content in [(".txt", "\n[12.3s - 14.0s] hi\n"), (".vtt", "WEBVTT"), (".srt", SRT), (".json", "{}")]:
-            path = tmp_path / f"my talk.v1{suffix}"
-            path.write_text(content)
-            assert find_transcript(video) == path
-
-    @pytest.mark.parametrize("content", [b"valence,arousal\n0.1,0.2\n", b"", b"\xff\xfe\x00"])
-    def test_an_annotation_is_no_transcript(self, tmp_path: Path, content: bytes) -> None:
-        (tmp_path / "talk.txt").write_bytes(content)
-        assert find_transcript(tmp_path / "talk.mp4") is None

@@ -1,4 +1,4 @@
-"""Words and their times by speech recognition, for videos without a transcript (openai-whisper)."""
+"""openai-whisper as an engine of speech recognition."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import numpy.typing as npt
 from common.device import torch_device
 from common.errors import ModelError, UsageError
 from common.timeline import AUDIO_RATE_HZ
-from stage1_embeddings.transcript import Transcript, Word, spread, transcript
+from stage1_embeddings.speech.heard import Heard, HeardWord
 
 #: Whisper's own: sample at the next temperature where a window comes out repetitive or improbable.
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 #: Temperatures above 0 draw random numbers; the same sound shall give the same words.
-_SEED = 0
+SEED = 0
 
 
-class Recogniser:
+class WhisperEngine:
     """A Whisper model, loaded once.
 
     Parameters
@@ -32,8 +32,6 @@ class Recogniser:
     model : str or Path
         A name that Whisper knows, such as ``small`` (fetched once into ``~/.cache/whisper``, checked by its sha256),
         or a checkpoint file in Whisper's form.
-    language : str or None
-        A code or name, such as ``en`` or ``english``; None lets the model tell from the first 30 s.
     device : str
         As `common.device.torch_device` takes it; half precision on ``cuda``. In place of ``mps`` it takes the CPU:
         Whisper's word times need float64.
@@ -45,86 +43,90 @@ class Recogniser:
     ModelError
         If the model isn't known, can't be fetched, or isn't a Whisper checkpoint.
     UsageError
-        If Whisper doesn't know the language, or the device isn't there.
+        If the device isn't there.
     """
 
-    def __init__(
-        self,
-        model: str | Path,
-        *,
-        language: str | None = None,
-        device: str = "cpu",
-        temperatures: Sequence[float] = TEMPERATURES,
-    ) -> None:
+    def __init__(self, model: str | Path, *, device: str = "cpu", temperatures: Sequence[float] = TEMPERATURES) -> None:
         self.name = Path(model).stem if _is_file(model) else str(model)
-        self._language = _language_code(language)
         self._temperatures = tuple(temperatures)
         _leave_torch_its_threads()
         place = torch_device(device)
         self._half = place.type == "cuda"
         self._model = _loaded(model, "cpu" if place.type == "mps" else place)
-        if not self._model.is_multilingual and self._language not in (None, "en"):
-            raise UsageError(
-                f"The Whisper model {self.name} knows English only, but speech.language is {language!r}.",
-                f"Choose a model for all languages, such as {self.name.removesuffix('.en')}.",
-            )
 
-    def __call__(self, samples: npt.NDArray[np.float32], *, start_s: float = 0.0) -> Transcript:
-        """Transcribe.
+    @property
+    def source(self) -> str:
+        """``whisper`` and the model's name."""
+        return f"whisper {self.name}"
 
-        Parameters
-        ----------
-        samples : (N,) float32, mono, 16 kHz, in [-1, 1]
-        start_s : float
-            Presentation time of the first sample, added to every word.
+    def language_code(self, language: str | None) -> str | None:
+        """See `heard.Engine`."""
+        return known_language(language, self.name, multilingual=self._model.is_multilingual)
 
-        Returns
-        -------
-        Transcript
-            Word times lie within the sound; segments as Whisper cuts them.
-        """
+    def tell_language(self, samples: npt.NDArray[np.float32]) -> str:
+        """See `heard.Engine`."""
+        import torch
+        from whisper.audio import log_mel_spectrogram, pad_or_trim
+
+        if not self._model.is_multilingual:
+            return "en"
+        mel = log_mel_spectrogram(pad_or_trim(samples), self._model.dims.n_mels).to(self._model.device)
+        _, probabilities = self._model.detect_language(mel.to(torch.float16 if self._half else torch.float32))
+        return str(max(probabilities, key=probabilities.get))
+
+    def hear(self, samples: npt.NDArray[np.float32], language: str) -> list[Heard]:
+        """See `heard.Engine`."""
         import torch
         import whisper
 
         length_s = len(samples) / AUDIO_RATE_HZ
-        if not len(samples):
-            return Transcript((), f"whisper {self.name}", self._language)
         with torch.random.fork_rng():
-            torch.manual_seed(_SEED)
+            torch.manual_seed(SEED)
             heard = whisper.transcribe(
                 self._model,
-                np.asarray(samples, dtype=np.float32),
+                np.ascontiguousarray(samples, dtype=np.float32),
                 verbose=None,
                 temperature=self._temperatures,
                 word_timestamps=True,
-                language=self._language,
+                condition_on_previous_text=False,
+                language=language,
                 fp16=self._half,
             )
-        segments = [
-            [word for timed in segment["words"] for word in _words(timed, start_s, length_s)]
+        return [
+            Heard(
+                tuple(
+                    heard_word(word["word"], word["start"], word["end"], word["probability"], length_s)
+                    for word in segment["words"]
+                ),
+                float(segment["avg_logprob"]),
+                float(segment["no_speech_prob"]),
+            )
             for segment in heard["segments"]
         ]
-        return transcript(segments, source=f"whisper {self.name}", language=heard["language"])
 
 
-def recognise(
-    samples: npt.NDArray[np.float32],
-    *,
-    model: str | Path,
-    language: str | None,
-    device: str,
-    start_s: float = 0.0,
-    temperatures: Sequence[float] = TEMPERATURES,
-) -> Transcript:
-    """Load a `Recogniser`, use it once."""
-    return Recogniser(model, language=language, device=device, temperatures=temperatures)(samples, start_s=start_s)
+def heard_word(text: str, start_s: float, end_s: float, probability: float, length_s: float) -> HeardWord:
+    """A word with its times kept within the sound (they come in steps of 20 ms, over padded windows)."""
+    first_s = min(max(float(start_s), 0.0), length_s)
+    last_s = min(max(float(end_s), first_s), length_s)
+    return HeardWord(" ".join(text.replace("\0", "").split()), first_s, last_s, float(probability))
 
 
-def _words(timed: dict[str, Any], start_s: float, length_s: float) -> list[Word]:
-    """Whisper's word, with its times kept within the sound (they come in steps of 20 ms, over padded windows)."""
-    first_s = min(max(float(timed["start"]), 0.0), length_s)
-    last_s = min(max(float(timed["end"]), first_s), length_s)
-    return spread(timed["word"].replace("\0", ""), start_s + first_s, start_s + last_s)
+def known_language(language: str | None, name: str, *, multilingual: bool) -> str | None:
+    """The code of a language by code or name; UsageError where Whisper, or the model, doesn't know it."""
+    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
+
+    if language is None:
+        return None
+    code: str = TO_LANGUAGE_CODE.get(language.lower(), language.lower())
+    if code not in LANGUAGES:
+        raise UsageError(f"Whisper doesn't know the language {language!r}.", f"Give one of {', '.join(LANGUAGES)}.")
+    if not multilingual and code != "en":
+        raise UsageError(
+            f"The Whisper model {name} knows English only, but speech.language is {language!r}.",
+            f"Choose a model for all languages, such as {name.removesuffix('.en')}.",
+        )
+    return code
 
 
 def _leave_torch_its_threads() -> None:
@@ -146,17 +148,6 @@ def _is_file(model: str | Path) -> bool:
     if isinstance(model, Path):
         return True
     return model not in whisper.available_models() and (model.endswith(".pt") or Path(model).is_file())
-
-
-def _language_code(language: str | None) -> str | None:
-    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
-
-    if language is None:
-        return None
-    code: str = TO_LANGUAGE_CODE.get(language.lower(), language.lower())
-    if code not in LANGUAGES:
-        raise UsageError(f"Whisper doesn't know the language {language!r}.", f"Give one of {', '.join(LANGUAGES)}.")
-    return code
 
 
 def _loaded(model: str | Path, device: Any) -> Any:
