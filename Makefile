@@ -32,11 +32,13 @@ help: ## Show the targets
 	@echo '  DATA=   folder of videos (default: the embedded corpus)   RECIPE= name in recipes/ or a .yaml file (demo)'
 	@echo '  CACHE=  where features are kept (cache)                   RUN=    name of the run in runs/ (the recipe)'
 	@echo '  DEVICE= auto, cpu, cuda, mps (auto)                       SET=    overrides, as in stage2.window.frames=64'
-	@echo '  ALLOW_FAILED=1  go on although some clips failed'
+	@echo '  ALLOW_FAILED=1  go on although some clips failed       RETRY_FAILED=1  try those again'
+	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
 
 embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the cache
 	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings extract $${DATA:+--data "$$DATA"} \
-		--recipe "$$RECIPE" "$$@" $(PLACES) $(if $(ALLOW_FAILED),--allow-failed)
+		--recipe "$$RECIPE" "$$@" $(PLACES) $(if $(ALLOW_FAILED),--allow-failed) \
+		$(if $(RETRY_FAILED),--retry-failed) $(if $(SHARD),--shard $(SHARD)) $(if $(WORKERS),--workers $(WORKERS))
 
 train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refinement, export refined features
 	@$(WITH_SETTINGS); $(PY) -m stage2_beit train --recipe "$$RECIPE" "$$@" $(PLACES)

@@ -1,3 +1,4 @@
 from stage1_embeddings.cli import main
 
-main(prog_name="python -m stage1_embeddings")
+if __name__ == "__main__":
+    main(prog_name="python -m stage1_embeddings")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say
+from stage1_embeddings.upkeep.cli import inspect, prune, status, verify
 
 
 @click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +26,11 @@ def main(debug: bool) -> None:
 @recipe_options
 @place_options
 @click.option("--allow-failed", is_flag=True, help="Exit with 0 as long as one clip is done.")
+@click.option("--retry-failed", is_flag=True, help="Try clips again that failed before and were set aside.")
+@click.option("--only", multiple=True, metavar="CLIP", help="Only this clip, or those of a pattern; may be repeated.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many clips.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts, for several machines with one cache.")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes that decode; by default half the processors.")
 def extract(
     data: Path | None,
     recipe: str,
@@ -33,13 +39,25 @@ def extract(
     run: Path,
     device: str,
     allow_failed: bool,
+    retry_failed: bool,
+    only: tuple[str, ...],
+    limit: int | None,
+    shard: str | None,
+    workers: int | None,
 ) -> None:
     """Bring the cache up to date for a data set: faces, sound and words of each clip, as features per frame."""
     from common.recipe import load_recipe
     from stage1_embeddings.extract import extract as bring_up_to_date
+    from stage1_embeddings.selection import Selection, read_shard
 
-    manifest = bring_up_to_date(load_recipe(recipe, overrides), data, cache, run, device, say)
+    selection = Selection(only, limit, read_shard(shard) if shard else None, retry_failed)
+    settings = load_recipe(recipe, overrides)
+    manifest = bring_up_to_date(settings, data, cache, run, device, say, selection=selection, workers=workers)
     if manifest.failures and not (allow_failed and manifest.clips):
         if manifest.clips:
             say("To go on without the failed clips: --allow-failed, or ALLOW_FAILED=1 with make.")
         raise SystemExit(1)
+
+
+for command in (status, verify, inspect, prune):
+    main.add_command(command)

@@ -1,139 +1,136 @@
-"""One clip, modality by modality: from the decoded video to arrays on the frame clock."""
+"""A clip in hand: events of its decoding come in, rows of its file come out.
+
+What is long (features, sound) goes through temporary files, so that an hour needs no more memory than a minute.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from common.errors import MediaError
+from common.rows import Arrays, Part
 from common.schema import (
-    FACE_BOX,
-    FACE_LANDMARKS,
-    FACE_SCORE,
-    FEATURE_DTYPE,
-    LANDMARKS,
     TIME,
     WORD_END,
     WORD_START,
     WORD_TEXT,
-    present,
+    Modality,
 )
-from common.store import Array
-from common.timeline import frames_within, hops_to_frames, spans_to_frames, stretch
-from stage1_embeddings import decode
-from stage1_embeddings.faces import Face, LargestFace, align
+from stage1_embeddings.events import Array, Ended, Frames, Sound
+from stage1_embeddings.hearing import Hearing, text_arrays
+from stage1_embeddings.picture import Picture
 from stage1_embeddings.tools import Tools
-from stage1_embeddings.transcript import Transcript, read_transcript
+from stage1_embeddings.transcript import Transcript
 
-Arrays = dict[str, Array | list[str]]
+if TYPE_CHECKING:
+    pass
 
 
-def visual_arrays(path: Path, tools: Tools) -> Arrays:
-    """Frame times, faces and visual features (eq. 1-4); features only where there is a face.
+@dataclass
+class ClipInHand:
+    """Everything of one clip between its first event and its file.
 
-    Raises
-    ------
-    MediaError
-        If the video can't be decoded to its end, or has no frame.
+    Attributes
+    ----------
+    carried : modality to arrays
+        What the cache holds of it already.
+    beside : Transcript or None
+        The words that lie beside it; they win over recognition.
     """
-    times: list[float] = []
-    faces: list[Face | None] = []
-    crops: list[npt.NDArray[np.uint8]] = []
-    features: list[npt.NDArray[np.float32]] = []
-    follow = LargestFace(tools.detector)
-    for time_s, frame in decode.frames(path):
-        face = follow(frame)
-        times.append(time_s)
-        faces.append(face)
-        if face is not None:
-            crops.append(align(frame, face.landmarks, size_px=tools.settings.faces.crop_px))
-        if len(crops) == tools.visual.batch_size:
-            features.append(tools.visual(np.stack(crops)))
-            crops.clear()
-    if not times:
-        raise MediaError(f"{path} has no frame.", "Check that it plays, or take it out of the data.")
-    if crops:
-        features.append(tools.visual(np.stack(crops)))
-    mask = np.array([face is not None for face in faces])
-    return {
-        TIME: np.array(times, dtype=np.float64),
-        "visual": _on_mask(features, mask, tools.visual.dim),
-        present("visual"): mask,
-        FACE_BOX: _per_frame([face.box if face else None for face in faces], (4,)),
-        FACE_LANDMARKS: _per_frame([face.landmarks if face else None for face in faces], (LANDMARKS, 2)),
-        FACE_SCORE: np.array([face.score if face else np.nan for face in faces], dtype=np.float32),
-    }
 
+    tools: Tools
+    carried: Mapping[Modality, Arrays]
+    beside: Transcript | None
+    picture: Picture | None
+    hearing: Hearing | None
+    ended: bool = False
 
-def audio_arrays(path: Path, time_s: Array, tools: Tools) -> Arrays:
-    """Audio features on the frame clock (eq. 6-7); absent before the sound begins, after it ends, in its gaps."""
-    sound = decode.audio(path)
-    mask = np.zeros(len(time_s), dtype=np.bool_)
-    rows = np.full((len(time_s), tools.audio.dim), np.nan, dtype=FEATURE_DTYPE)
-    if sound is not None:
-        values, centres_s = tools.audio(sound.samples)
-        if len(values):
-            mask = frames_within(time_s, sound.start_s, sound.start_s + len(sound.samples) / sound.rate_hz)
-            for start_s, end_s in sound.gaps:
-                mask &= ~frames_within(time_s, start_s, end_s)
-            rows[mask] = hops_to_frames(values, centres_s + sound.start_s, time_s)[mask]
-    return {"audio": rows, present("audio"): mask}
-
-
-def text_arrays(path: Path, transcript: Path | None, time_s: Array, tools: Tools) -> Arrays:
-    """Text features on the frame clock (eq. 8-12) and the timed words.
-
-    A transcript beside the video wins over recognition. ``words``: a frame has the word under its middle, and no
-    text between words. ``interpolate``: eq. 12 as printed, tokens stretched over all frames.
-    """
-    heard = read_transcript(transcript) if transcript else recognised(path, tools)
-    words = [word for segment in heard.segments for word in segment.words] if heard else []
-    mask = np.zeros(len(time_s), dtype=np.bool_)
-    rows = np.full((len(time_s), tools.text.dim), np.nan, dtype=FEATURE_DTYPE)
-    start_s = np.array([word.start_s for word in words], dtype=np.float64)
-    end_s = np.array([word.end_s for word in words], dtype=np.float64)
-    if heard and words:
-        features = tools.text([[word.text for word in segment.words] for segment in heard.segments])
-        if tools.settings.text.alignment == "interpolate":
-            mask[:] = True
-            rows[:] = stretch(features.tokens, len(time_s))
+    def take(self, event: Frames | Sound | Ended) -> None:
+        if isinstance(event, Frames):
+            assert self.picture is not None
+            self.picture.add(event)
+        elif isinstance(event, Sound):
+            assert self.hearing is not None
+            self.hearing.add(event.block)
         else:
-            order = np.argsort(start_s, kind="stable")
-            at = spans_to_frames(start_s[order], end_s[order], time_s)
-            mask = at >= 0
-            rows[mask] = features.words[order][at[mask]]
-    return {
-        "text": rows,
-        present("text"): mask,
-        WORD_TEXT: [word.text for word in words],
-        WORD_START: start_s,
-        WORD_END: end_s,
-    }
+            if self.hearing is not None:
+                self.hearing.end()
+            self.ended = True
 
+    @property
+    def complete(self) -> bool:
+        return self.ended and (self.picture is None or self.picture.complete)
 
-def recognised(path: Path, tools: Tools) -> Transcript | None:
-    """What speech recognition hears, on the presentation clock; None without a recogniser or without sound."""
-    if tools.recogniser is None:
-        return None
-    sound = decode.audio(path)
-    if sound is None:
-        return None
-    return tools.recogniser(sound.samples, start_s=sound.start_s)
+    @property
+    def heard(self) -> Transcript | None:
+        if self.beside is not None:
+            return self.beside
+        return self.hearing.heard if self.hearing is not None else None
 
+    def arrays(self, name: str) -> Arrays:
+        """Of the clip ``name`` as a whole.
 
-def _on_mask(parts: list[npt.NDArray[np.float32]], mask: Array, width: int) -> Array:
-    """Rows of features at the frames where ``mask`` holds, NaN elsewhere: (T, D) float16."""
-    rows = np.full((len(mask), width), np.nan, dtype=FEATURE_DTYPE)
-    if parts:
-        rows[mask] = np.concatenate(parts)
-    return rows
+        Raises
+        ------
+        MediaError
+            If it has no frame.
+        """
+        arrays = self.picture.arrays() if self.picture is not None else dict(self.carried["visual"])
+        time_s = self._time_s(arrays, name)
+        return arrays | self._sound(time_s) | self._words(time_s)
 
+    def tracks(self, name: str, min_track_s: float) -> dict[str, Arrays]:
+        """For each face track of the clip that is long enough, its own clip: ``name.face1`` and so on.
 
-def _per_frame(values: list[npt.NDArray[np.float32] | None], shape: tuple[int, ...]) -> Array:
-    rows = np.full((len(values), *shape), np.nan, dtype=np.float32)
-    for index, value in enumerate(values):
-        if value is not None:
-            rows[index] = value
-    return rows
+        Raises
+        ------
+        MediaError
+            If there is no such track.
+        """
+        assert self.picture is not None
+        time_s = self._time_s({TIME: self.picture.time_s}, name)
+        beside = self._sound(time_s) | self._words(time_s)
+        words = {key: beside.pop(key) for key in (WORD_TEXT, WORD_START, WORD_END)}
+        found = {}
+        for number, (first, stop, arrays) in self.picture.tracks(min_track_s).items():
+            found[f"{name}.face{number}"] = (
+                arrays
+                | words
+                | {
+                    key: rows[first:stop] if isinstance(rows, np.ndarray) else Part(rows, first, stop)
+                    for key, rows in beside.items()
+                    if not isinstance(rows, list)
+                }
+            )
+        if not found:
+            raise MediaError(
+                f"{name} has no face that can be followed for {min_track_s:g} s.",
+                "Lower faces.min_track_s, or take faces.policy: largest, which keeps clips without a face.",
+            )
+        return found
+
+    def close(self) -> None:
+        for part in (self.picture, self.hearing):
+            if part is not None:
+                part.close()
+
+    def _time_s(self, arrays: Arrays, name: str) -> Array:
+        rows = arrays[TIME]
+        assert not isinstance(rows, list)
+        time_s = rows if isinstance(rows, np.ndarray) else rows.read(0, rows.shape[0])
+        if not len(time_s):
+            raise MediaError(f"{name} has no frame.", "Check that it plays, or take it out of the data.")
+        return time_s
+
+    def _sound(self, time_s: Array) -> Arrays:
+        if "audio" in self.carried:
+            return dict(self.carried["audio"])
+        assert self.hearing is not None
+        return self.hearing.arrays(time_s)
+
+    def _words(self, time_s: Array) -> Arrays:
+        return dict(self.carried["text"]) if "text" in self.carried else text_arrays(self.heard, time_s, self.tools)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.errors import CacheError
+from common.errors import CacheError, DataError
 from common.files import sha256
-from common.manifest import Clip
+from common.manifest import CachedClip, Clip
 from common.models import Pretrained
-from common.recipe import Stage1, fingerprint
+from common.recipe import Faces, Stage1, fingerprint
+from common.rows import Array, Rows
 from common.schema import (
     AROUSAL,
     FACE_BOX,
@@ -27,13 +29,15 @@ from common.schema import (
     Modality,
     present,
 )
-from common.store import Array, read_attributes, read_clip, validate
+from common.store import read_attributes, read_rows, read_summary, validate
 from stage1_embeddings import transcript
 from stage1_embeddings.encoders import audio, text, visual
 from stage1_embeddings.encoders.resolve import resolve
+from stage1_embeddings.faces import ready
+from stage1_embeddings.speech.hallucinations import RULES_VERSION
 
 #: Raise when faces are found or cut out differently.
-FRONT_END_VERSION = 1
+FRONT_END_VERSION = 3
 
 #: The datasets that belong together: computed together, carried over together.
 GROUPS: dict[Modality, tuple[str, ...]] = {
@@ -46,11 +50,17 @@ LABELS = (VALENCE, AROUSAL)
 
 @dataclass(frozen=True)
 class Source:
-    """The identity of a clip's inputs. Size and time of change spare hashing a video that is known."""
+    """The identity of a clip's inputs. Size and time of change spare hashing a video that is known.
 
-    video_sha256: str
+    For ready crops without a video, these are the number of files and the folder's time of change, and ``sha256`` is
+    that of ``crops_sha256``.
+    """
+
+    sha256: str
     size: int
     mtime_ns: int
+    crops_sha256: str
+    crops_listing: str
     transcript: Path | None
     transcript_sha256: str | None
     annotation_sha256: str | None
@@ -74,15 +84,16 @@ class FeaturePlan:
     def __init__(self, settings: Stage1, cache: Path) -> None:
         self.settings = settings
         self.cache = cache
+        self._front_end = [FRONT_END_VERSION, settings.faces.shaping()]
         self.resolved: dict[Modality, Pretrained] = {
             "visual": resolve(settings.visual, "visual", cache),
             "audio": resolve(settings.audio, "audio", cache),
             "text": resolve(settings.text, "text", cache),
         }
         parts: dict[Modality, list[Any]] = {
-            "visual": [FRONT_END_VERSION, visual.CODE_VERSION, settings.faces.shaping(), settings.visual.shaping()],
+            "visual": [*self._front_end, visual.CODE_VERSION, settings.visual.shaping()],
             "audio": [audio.CODE_VERSION, settings.audio.shaping()],
-            "text": [text.CODE_VERSION, settings.speech.shaping(), _recogniser(settings), settings.text.shaping()],
+            "text": [text.CODE_VERSION, settings.speech.shaping(), *_recogniser(settings), settings.text.shaping()],
         }
         self.fingerprints = {
             modality: fingerprint(modality, self.resolved[modality].identity, *parts[modality])
@@ -93,54 +104,120 @@ class FeaturePlan:
     def path(self, clip: Clip) -> Path:
         return self.folder / f"{clip.id}.h5"
 
-    def content(self, source: Source) -> str:
-        """Fingerprint of all that shapes one clip's file."""
-        return fingerprint(self.fingerprints, source.video_sha256, source.transcript_sha256, source.annotation_sha256)
+    def faces(self, clip: Clip) -> Faces:
+        """The settings for a clip's faces; where its name says which of two people it is, that decides."""
+        return self.settings.faces.model_copy(update={"policy": clip.side}) if clip.side else self.settings.faces
 
-    def source(self, clip: Clip) -> Source:
-        """Identify a clip's inputs, hashing the video only if it isn't known from the cached file."""
-        status = clip.source.stat()
-        known = _attributes_or_none(self.path(clip)) or {}
-        if (known.get("source_size"), known.get("source_mtime_ns")) == (status.st_size, status.st_mtime_ns):
-            video = str(known["source_sha256"])
-        else:
-            video = sha256(clip.source)
-        beside = transcript.find_transcript(clip.source)
-        return Source(
-            video,
-            status.st_size,
-            status.st_mtime_ns,
-            beside,
-            sha256(beside) if beside else None,
-            sha256(clip.annotation) if clip.annotation else None,
+    def crops_path(self, clip: Clip) -> Path:
+        """Where the clip's aligned crops are kept, if they are."""
+        return self.cache / "crops" / fingerprint("crops", *self._front_end) / f"{clip.id}.h5"
+
+    def content(self, clip: Clip, source: Source) -> str:
+        """Fingerprint of all that shapes one clip's file."""
+        return fingerprint(
+            self.fingerprints, self.pictured(clip, source), source.transcript_sha256, source.annotation_sha256
         )
 
-    def is_done(self, clip: Clip, source: Source) -> bool:
-        """Is the clip's file there, whole, and made by these settings from these inputs?
+    def crops_content(self, clip: Clip, source: Source) -> str:
+        """Fingerprint of all that shapes a clip's crops."""
+        return fingerprint(self._front_end, self.pictured(clip, source))
+
+    def source(self, clip: Clip) -> Source:
+        """Identify a clip's inputs, hashing its video and crops only if they aren't known from the cached file.
+
+        Raises
+        ------
+        DataError
+            If there is no video, and the recipe doesn't take ready crops.
+        """
+        known = _attributes_or_none(self.path(clip)) or _json_or_none(self.index_path(clip)) or {}
+        place, wants_crops = clip.source, self.settings.faces.detector == "crops"
+        if place.is_dir() and not wants_crops:
+            raise DataError(f"{place} has ready crops only, no video.", "Set stage1.faces.detector: crops.")
+        status = place.stat()
+        size = status.st_size if place.is_file() else len(list(place.iterdir()))
+        same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, status.st_mtime_ns)
+        crops = listing = ""
+        if wants_crops and clip.crops is not None:
+            listing = ready.listing(clip.crops)
+            crops = str(known["crops_sha256"]) if known.get("crops_listing") == listing else ready.content(clip.crops)
+        beside = transcript.find_transcript(place)
+        return Source(
+            sha256=str(known["source_sha256"]) if same else sha256(place) if place.is_file() else crops,
+            size=size,
+            mtime_ns=status.st_mtime_ns,
+            crops_sha256=crops,
+            crops_listing=listing,
+            transcript=beside,
+            transcript_sha256=sha256(beside) if beside else None,
+            annotation_sha256=sha256(clip.annotation) if clip.annotation else None,
+        )
+
+    def done(self, clip: Clip, source: Source) -> list[CachedClip]:
+        """The clip's files, where they are there, whole, and made by these settings from these inputs.
+
+        One file, or with ``policy: all`` one per face track; nothing where something is missing.
 
         Raises
         ------
         CacheError
             If a file is there but broken.
         """
-        path = self.path(clip)
-        if not path.exists() or read_attributes(path).get("content") != self.content(source):
-            return False
-        validate(path, deep=False)
-        return True
+        content = self.content(clip, source)
+        names = [clip.id]
+        if self.settings.faces.policy == "all":
+            index = _json_or_none(self.index_path(clip)) or {}
+            names = [str(name) for name in index.get("clips", [])] if index.get("content") == content else []
+        entries = []
+        for name in names:
+            entry = self.entry(clip, name) if (self.folder / f"{name}.h5").exists() else None
+            if entry is None or entry.content != self.part_content(clip, name, content):
+                return []
+            entries.append(entry)
+        return entries
 
-    def carried(self, clip: Clip, source: Source) -> dict[Modality, dict[str, Array | list[str]]]:
+    def entry(self, clip: Clip, name: str) -> CachedClip:
+        """What the manifest says of the file ``name`` of a clip."""
+        content, frames, labelled = read_summary(self.folder / f"{name}.h5")
+        return CachedClip(name, clip.split, str(clip.source), frames, labelled, content)
+
+    def part_content(self, clip: Clip, name: str, content: str) -> str:
+        """The ``content`` of the file ``name``: that of the clip, or of one face track of it."""
+        return content if name == clip.id else fingerprint(content, name)
+
+    def index_path(self, clip: Clip) -> Path:
+        """Lists the face tracks of a clip under ``policy: all``."""
+        return self.folder / f"{clip.id}.tracks.json"
+
+    def carried(self, clip: Clip, source: Source) -> dict[Modality, dict[str, Rows | Array | list[str]]]:
         """What other cache files already hold of this clip, made from the same inputs by the same settings."""
-        found: dict[Modality, dict[str, Array | list[str]]] = {}
+        found: dict[Modality, dict[str, Rows | Array | list[str]]] = {}
         for path in self._candidates(clip):
             attributes = _attributes_or_none(path)
-            if attributes is None or attributes.get("source_sha256") != source.video_sha256:
+            if attributes is None or attributes.get("pictured") != self.pictured(clip, source):
                 continue
             for modality in MODALITIES:
                 if modality not in found and self._same(modality, attributes, source):
                     with contextlib.suppress(CacheError):  # damaged: nothing to carry over, it is computed again
-                        found[modality] = read_clip(path, GROUPS[modality])
+                        found[modality] = dict(read_rows(path, GROUPS[modality]))
         return found
+
+    def kept_crops(self, clip: Clip, source: Source) -> Path | None:
+        """The file of the clip's crops, if they were kept and are still right."""
+        path = self.crops_path(clip)
+        attributes = _attributes_or_none(path) or {}
+        if attributes.get("content") != self.crops_content(clip, source):
+            return None
+        try:
+            validate(path)
+        except CacheError:
+            return None  # damaged: they are made, and kept, again
+        return path
+
+    def pictured(self, clip: Clip, source: Source) -> str:
+        """Fingerprint of what gives a clip its frames and faces, and so its clock."""
+        rows = [source.annotation_sha256, self.settings.faces.crops_rate_hz] if clip.source.is_dir() else []
+        return fingerprint(source.sha256, source.crops_sha256, clip.side, *rows)
 
     def _candidates(self, clip: Clip) -> list[Path]:
         others = sorted((self.cache / "features").glob("*/"))
@@ -152,10 +229,16 @@ class FeaturePlan:
         return modality != "text" or attributes.get("transcript_sha256", "") == (source.transcript_sha256 or "")
 
 
-def _recogniser(settings: Stage1) -> str | None:
-    """The SHA-256 of a Whisper checkpoint given as a file; a known name stands for one checkpoint already."""
+def _recogniser(settings: Stage1) -> list[Any]:
+    """What recognition is, besides its settings: rules, and the SHA-256 of a model given as a file or folder.
+
+    A known name stands for one Whisper checkpoint already.
+    """
+    if settings.speech.recogniser == "none":
+        return []
     path = Path(settings.speech.model).expanduser()
-    return sha256(path) if settings.speech.recogniser != "none" and path.is_file() else None
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [RULES_VERSION, sha256(*files) if path.exists() else None]
 
 
 def _attributes_or_none(path: Path) -> dict[str, Any] | None:
@@ -164,3 +247,12 @@ def _attributes_or_none(path: Path) -> dict[str, Any] | None:
         return read_attributes(path)
     except CacheError:
         return None
+
+
+def _json_or_none(path: Path) -> dict[str, Any] | None:
+    """As `_attributes_or_none`, for an index of face tracks."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None

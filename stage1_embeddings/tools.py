@@ -1,21 +1,22 @@
-"""The face detector, the encoders and the recogniser of a run, each loaded when it is first needed."""
+"""The encoders and the recogniser of a run, each loaded when it is first needed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.models import fetch
 from common.schema import Modality
+from stage1_embeddings.faces.yunet import yunet_weights
 from stage1_embeddings.plan import FeaturePlan
 
 if TYPE_CHECKING:
     from stage1_embeddings.encoders.audio import AudioEncoder
     from stage1_embeddings.encoders.text import TextEncoder
     from stage1_embeddings.encoders.visual import VisualEncoder
-    from stage1_embeddings.faces import Detector
-    from stage1_embeddings.speech import Recogniser
+    from stage1_embeddings.speech.recogniser import Recogniser
 
 
 class Tools:
@@ -24,26 +25,28 @@ class Tools:
     def __init__(self, plan: FeaturePlan, device: str) -> None:
         self.settings = plan.settings
         self._resolved = plan.resolved
+        self._scratch = plan.folder
         self._device = device
 
     def load(self, modalities: Sequence[Modality]) -> None:
         """Load what these modalities need, so that a model that can't be had is known before a video is decoded."""
         if "visual" in modalities:
-            _ = self.detector, self.visual
+            _ = self.visual
         if "audio" in modalities:
             _ = self.audio
         if "text" in modalities:
             _ = self.text, self.recogniser
 
-    @cached_property
-    def detector(self) -> Detector:
-        from stage1_embeddings.faces import detector, yunet_weights
+    @property
+    def scratch(self) -> Path:
+        """Where rows on their way to the cache may lie: the disk they go to."""
+        return self._scratch
 
+    @cached_property
+    def detector_weights(self) -> Path | None:
+        """YuNet's file, fetched if need be; None for other detectors."""
         faces = self.settings.faces
-        weights = yunet_weights(path=faces.weights) if faces.detector == "yunet" else None
-        return detector(
-            faces.detector, weights=weights, min_score=faces.min_score, detect_width_px=faces.detect_width_px
-        )
+        return yunet_weights(path=faces.weights) if faces.detector == "yunet" else None
 
     @cached_property
     def visual(self) -> VisualEncoder:
@@ -65,10 +68,9 @@ class Tools:
 
     @cached_property
     def recogniser(self) -> Recogniser | None:
-        """Whisper, or None where the recipe wants no recognition."""
-        speech = self.settings.speech
-        if speech.recogniser == "none":
+        """Speech recognition, or None where the recipe wants none."""
+        if self.settings.speech.recogniser == "none":
             return None
-        from stage1_embeddings.speech import Recogniser
+        from stage1_embeddings.speech.recogniser import recogniser
 
-        return Recogniser(speech.model, language=speech.language, device=self._device)
+        return recogniser(self.settings.speech, self._device)

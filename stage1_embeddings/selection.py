@@ -1,0 +1,75 @@
+"""Which clips of a data set a run is about: ``--only``, ``--limit``, ``--shard``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from common.errors import UsageError
+from common.manifest import Clip
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A part of a data set.
+
+    Attributes
+    ----------
+    only : names or patterns (``talk*``) of clips; empty for all
+    limit : the first so many of them
+    shard : (i, n), the i-th of n parts that several machines share out, from 1
+    retry_failed : try clips again that are set aside
+    """
+
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    shard: tuple[int, int] | None = None
+    retry_failed: bool = False
+
+    def chosen(self, clips: Sequence[Clip]) -> list[Clip]:
+        """The clips that the run is about, its shard or not.
+
+        Raises
+        ------
+        UsageError
+            If a name or pattern fits no clip.
+        """
+        for pattern in self.only:
+            if not any(_fits(clip.id, pattern) for clip in clips):
+                near = difflib.get_close_matches(pattern, [clip.id for clip in clips], n=3)
+                cure = f"Did you mean {' or '.join(near)}?" if near else f"The first clips are {_first(clips)}."
+                raise UsageError(f"--only {pattern!r} fits no clip.", cure)
+        found = [clip for clip in clips if not self.only or any(_fits(clip.id, name) for name in self.only)]
+        return found[: self.limit]
+
+    def mine(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Those of the chosen clips that are this shard's."""
+        if self.shard is None:
+            return list(clips)
+        part, parts = self.shard
+        return list(clips[part - 1 :: parts])
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """``2/8`` as (2, 8).
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"--shard {text!r} isn't i/n with i from 1 to n.", "As in --shard 1/4, --shard 2/4 ...")
+    return int(match[1]), int(match[2])
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
+
+
+def _first(clips: Sequence[Clip]) -> str:
+    return ", ".join(clip.id for clip in clips[:3])

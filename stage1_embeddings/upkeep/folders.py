@@ -1,0 +1,227 @@
+"""The cache as the commands of this package see it: folders of clip files, who uses them, what was left behind.
+
+Nothing here changes anything. Links are not followed, so that nothing outside of the cache is ever looked after.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.datasets.folder import natural
+from common.errors import CacheError, UsageError
+from common.files import alive
+from common.manifest import MANIFEST, Manifest, read_manifest
+
+FEATURES, FUSED, CROPS = "features", "fused", "crops"
+KINDS = (FEATURES, FUSED, CROPS)
+
+LOG = "log.jsonl"
+FAILED = ".failed"
+CLAIMS = ".claims"
+#: Lists the face tracks of a clip, each with a file of its own.
+INDEX = ".tracks.json"
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_PARTIAL = re.compile(r"\..+\.partial-(?P<host>.+)-(?P<process>\d+)")
+
+
+@dataclass(frozen=True)
+class Use:
+    """A run's manifest, and what it names: ``folder`` relative to the cache, clip ids with their content."""
+
+    run: str
+    folder: str
+    clips: dict[str, str]
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A clip that could not be done, why, what to do, and when that was."""
+
+    id: str
+    problem: str
+    cure: str
+    time: str
+
+
+def check_cache(cache: Path) -> None:
+    """Refuse a path that is no cache.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder, or none of a cache's folders in it.
+    """
+    if not cache.is_dir():
+        raise UsageError(f"There is no cache at {cache}.", "Give --cache; `make embeddings` fills one.")
+    if any(cache.iterdir()) and not any((cache / name).is_dir() for name in (*KINDS, "models", "corpus")):
+        held = {path.name for path in cache.iterdir()}
+        if held != {"README.md"}:
+            raise UsageError(f"{cache} doesn't look like a cache: it has no features.", "Give its path as --cache.")
+
+
+def uses(cache: Path, runs: Sequence[Path]) -> tuple[list[Use], list[str]]:
+    """What the runs' manifests name of this cache, and a sentence on each manifest that can't be read.
+
+    A run that keeps a cache of its own beside its manifest, as a prediction does, uses that one.
+    """
+    found: list[Use] = []
+    problems: list[str] = []
+    for root in runs:
+        for path in sorted(root.rglob(MANIFEST)):
+            try:
+                manifest = read_manifest(path.parent)
+            except CacheError as error:
+                problems.append(error.problem)
+                continue
+            place = path.parent.parent if path.parent.name == FUSED else path.parent
+            own = place / "cache"
+            if (own / manifest.folder).is_dir() and own.resolve() != cache.resolve():
+                continue
+            clips = {clip.id: clip.content for clip in manifest.clips}
+            found.append(Use(place.relative_to(root).as_posix(), manifest.folder, clips, manifest))
+    return found, problems
+
+
+def folders(cache: Path, kind: str) -> list[Path]:
+    """The folders ``cache/<kind>/<fingerprint>``; anything else that lies there is passed over."""
+    place = cache / kind
+    if not place.is_dir() or place.is_symlink():
+        return []
+    return sorted(
+        path
+        for path in place.iterdir()
+        if _FINGERPRINT.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
+
+
+def clip_files(folder: Path) -> list[Path]:
+    """The clip files in a folder, in natural order."""
+    found = [path for path in folder.glob("*.h5") if not path.name.startswith(".") and _is_plain_file(path)]
+    return sorted(found, key=lambda path: natural(path.name))
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Half-written files and folders below ``folder`` whose processes, of this machine, are gone."""
+    for path, host, process in _partials(folder):
+        if host == socket.gethostname() and not alive(process):
+            yield path
+
+
+def is_busy(folder: Path) -> bool:
+    """Is some process at work in ``folder``: a half-written file of a living one, or of another machine, or a lock?"""
+    working = any(host != socket.gethostname() or alive(process) for _, host, process in _partials(folder))
+    return working or any(is_held(path) for path in locks(folder))
+
+
+def locks(folder: Path) -> list[Path]:
+    """The lock files of a features folder."""
+    return sorted(path for path in (folder / CLAIMS).glob("*.lock") if _is_plain_file(path))
+
+
+def is_held(lock: Path) -> bool:
+    """Does some process hold this lock? Tries it for an instant; whoever wants it meanwhile asks again."""
+    from filelock import FileLock, Timeout
+
+    attempt = FileLock(lock)
+    try:
+        attempt.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # on a disk that can't be written to, nobody is at work
+    attempt.release()
+    return False
+
+
+def failures(folder: Path) -> list[Failed]:
+    """The clips of a features folder that couldn't be done: those set aside in ``.failed``, and by the log's last word.
+
+    A failure that is older than the clip's file is over.
+    """
+    found: dict[str, Failed] = {}
+    for clip, entry in _last_words(folder / LOG).items():
+        if entry.get("outcome") == "failed" and not _done_since(folder / f"{clip}.h5", str(entry.get("time"))):
+            found[clip] = _failed(entry, clip)
+    for path in (folder / FAILED).glob("*.json"):
+        if not path.name.startswith("."):
+            found[path.stem] = _failed(_json(path.read_text(encoding="utf-8")) or {}, path.stem)
+    return [found[clip] for clip in sorted(found, key=natural)]
+
+
+def _done_since(path: Path, time: str) -> bool:
+    try:
+        then_s = datetime.datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        then_s = 0.0
+    return path.exists() and path.stat().st_mtime >= then_s
+
+
+def how_made(folder: Path, clip: str) -> dict[str, Any]:
+    """The log's last line on a clip that was done; {} where there is none."""
+    entry = _last_words(folder / LOG, "done").get(clip, {})
+    return dict(entry)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    if path.is_dir() and not path.is_symlink():
+        return sum(size_of(item) for item in path.iterdir())
+    return path.lstat().st_size
+
+
+def in_bytes(size: int) -> str:
+    """``512 B``, ``1.5 MB``: powers of 1000, as disks are sold."""
+    number = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _partials(folder: Path) -> Iterator[tuple[Path, str, int]]:
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    for path in sorted(folder.iterdir()):
+        if match := _PARTIAL.fullmatch(path.name):
+            yield path, match["host"], int(match["process"])
+        elif path.is_dir():
+            yield from _partials(path)
+
+
+def _last_words(log: Path, outcome: str | None = None) -> dict[str, dict[str, Any]]:
+    """The last line on each clip; a line that a killed process left unfinished says nothing."""
+    found: dict[str, dict[str, Any]] = {}
+    if log.is_file():
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                entry = _json(line)
+                if entry and isinstance(entry.get("clip"), str) and outcome in (None, entry.get("outcome")):
+                    found[entry["clip"]] = entry
+    return found
+
+
+def _json(text: str) -> dict[str, Any] | None:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _failed(entry: dict[str, Any], clip: str) -> Failed:
+    values = {name: str(entry.get(name, "")) for name in ("problem", "cure", "time")}
+    return Failed(clip, values["problem"] or "not said", values["cure"], values["time"])
+
+
+def _is_plain_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
