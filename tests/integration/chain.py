@@ -32,7 +32,7 @@ class Chain:
 
     def embeddings(self, *settings: str, data: Path | None = None, flags: tuple[str, ...] = ()) -> Result:
         source = ("--data", str(data or self.data))
-        return self._call(stage1, "extract", *source, *flags, settings=(*SMALL, *settings))
+        return self._call(stage1, "extract", "--workers", "0", *source, *flags, settings=(*SMALL, *settings))
 
     def train_beit(self, *settings: str) -> Result:
         return self._call(stage2, "train", settings=(*SMALL, *settings))

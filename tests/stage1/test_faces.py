@@ -11,9 +11,9 @@ import pytest
 from media_files import SHARED
 
 from common.errors import DataError, MediaError, ModelError, UsageError
-from stage1_embeddings import faces
 from stage1_embeddings.decode import frames
-from stage1_embeddings.faces import TEMPLATE_PX, Detector, Face, LargestFace, align, detector, iou, similarity
+from stage1_embeddings.faces import detect as faces
+from stage1_embeddings.faces.detect import TEMPLATE_PX, Detector, Face, align, detector, iou, similarity
 
 YUNET = SHARED / "weights" / "face_detection_yunet_2023mar.onnx"
 
@@ -43,19 +43,6 @@ class TestChoice:
         small, large = face(0, 0, 40), face(100, 50, 90)
         assert Scripted([[small, large]]).detect(FRAME) is large
         assert Scripted([[]]).detect(FRAME) is None
-
-    def test_stays_with_the_person(self) -> None:
-        one = [face(20 + 2 * i, 50, 80) for i in range(6)]
-        # The other person leans in: larger from the third frame on.
-        other = [face(200 - i, 40, 60 + 12 * i) for i in range(6)]
-        assert other[3].box[2] > one[3].box[2]
-        follow = LargestFace(Scripted([[b, a] for a, b in zip(one, other, strict=True)]))
-        assert [follow(FRAME) for _ in range(6)] == one
-
-    def test_after_a_cut_the_largest_again(self) -> None:
-        before, here, there = face(20, 20, 80), face(150, 20, 50), face(150, 120, 100)
-        follow = LargestFace(Scripted([[before], [here, there], [], [before, there]]))
-        assert [follow(FRAME) for _ in range(4)] == [before, there, None, there]
 
     def test_iou(self) -> None:
         box = np.array([10, 10, 20, 20], np.float32)
@@ -118,6 +105,20 @@ class TestAlign:
         crop = align(np.full((60, 60, 3), 255, np.uint8), TEMPLATE_PX - 56)
         assert crop[:50, :50].max() == 0 and crop[60:, 60:].min() == 255
 
+    @pytest.mark.parametrize("scale", [1.0, 2.5, 6.0])
+    def test_a_face_at_the_edge(self, scale: float) -> None:
+        """What lies in the frame is kept whatever the shrinking; beyond, all is black."""
+        frame = np.full((301, 407, 3), 200, np.uint8)
+        for x, y in [(0, 0), (407, 0), (203, 301), (-40, 150), (430, 310)]:
+            crop = align(frame, (TEMPLATE_PX - 56) * scale + [x, y])[..., 0]
+            places = (np.arange(112) - 55.5) * scale
+            inside = np.outer((places + y > 0) & (places + y < 301), (places + x > 0) & (places + x < 407))
+            edge = cv2.dilate(inside.astype(np.uint8), np.ones((5, 5))) - cv2.erode(
+                inside.astype(np.uint8), np.ones((5, 5))
+            )
+            assert np.abs(crop.astype(int) - 200 * inside)[edge == 0].max() <= 1
+        assert align(frame, (TEMPLATE_PX - 56) * scale - 2000).max() == 0
+
     @pytest.mark.parametrize("landmarks", [np.full((5, 2), 30.0), np.full((5, 2), np.nan)])
     def test_landmarks_that_say_nothing(self, landmarks: np.ndarray) -> None:
         with pytest.raises(DataError, match=r"No face can be aligned by the landmarks \[\["):
@@ -159,8 +160,8 @@ class TestDetectors:
 @pytest.mark.shared_data
 class TestRealFaces:
     def found(self, name: str, kind: str = "yunet", every: int = 1, width_px: int = 320) -> list[Face | None]:
-        follow = LargestFace(detector(kind, weights=YUNET, min_score=0.6, detect_width_px=width_px))
-        return [follow(picture) for i, (_, picture) in enumerate(frames(SHARED / name)) if i % every == 0]
+        finder = detector(kind, weights=YUNET, min_score=0.6, detect_width_px=width_px)
+        return [finder.detect(picture) for i, (_, picture) in enumerate(frames(SHARED / name)) if i % every == 0]
 
     def test_talking_head(self) -> None:
         found = self.found("videos/WDA_KatieHill_000.mp4", every=2)

@@ -1,44 +1,28 @@
-"""Speech recognition: the real Whisper code on a miniature model, and what is said when there is no model."""
+"""Speech recognition: the real Whisper code on a miniature model, and the rules around it on a scripted one."""
 
 from __future__ import annotations
 
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
 from media_files import SHARED
-from whisper.model import ModelDimensions, Whisper
+from miniature_whisper import write_checkpoint
 
-from common.errors import ModelError, UsageError
+from common.recipe import Speech
 from stage1_embeddings.decode import audio
-from stage1_embeddings.speech import Recogniser, recognise
+from stage1_embeddings.speech import recogniser as speech
+from stage1_embeddings.speech import voice
+from stage1_embeddings.speech.heard import Heard, HeardWord
+from stage1_embeddings.speech.recogniser import Recogniser
+from stage1_embeddings.speech.voice import find_speech
+from stage1_embeddings.speech.whisper_engine import WhisperEngine
+from stage1_embeddings.transcript import Transcript
 
 RATE_HZ = 16_000
-
-
-def write_checkpoint(path: Path, *, vocabulary: int = 51_865, layers: int = 1) -> Path:
-    torch.manual_seed(3)
-    dims = ModelDimensions(
-        n_mels=80,
-        n_audio_ctx=1500,
-        n_audio_state=64,
-        n_audio_head=2,
-        n_audio_layer=1,
-        n_vocab=vocabulary,
-        n_text_ctx=32,  # half of it is the longest text per window; real models have 448
-        n_text_state=64,
-        n_text_head=2,
-        n_text_layer=layers,
-    )
-    model = Whisper(dims)
-    for weight in model.parameters():
-        torch.nn.init.normal_(weight, std=0.2)
-    torch.save({"dims": vars(dims), "model_state_dict": model.state_dict()}, path)
-    return path
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,137 +39,198 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("whisper") / "miniature.pt")
 
 
+#: From this threshold on any sound is speech: tests need no recording.
+ANY = 1e-6
+
+
+def whisper_on(model: Path, *, language: str | None = None, vad_threshold: float = ANY) -> Recogniser:
+    engine = WhisperEngine(model, temperatures=[1.0])
+    return Recogniser(engine, language=language, vad_threshold=vad_threshold)
+
+
 @pytest.fixture(scope="module")
-def recogniser(checkpoint: Path) -> Recogniser:
-    return Recogniser(checkpoint, language="en", temperatures=[1.0])
+def babbler(checkpoint: Path) -> Recogniser:
+    """Real Whisper with random weights; what it says is not sifted."""
+    return whisper_on(checkpoint, language="en")
+
+
+@pytest.fixture
+def unsifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "sift", lambda segments, spans: (list(segments), Counter()))
 
 
 def noise(seconds: float) -> np.ndarray:
     return np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE_HZ)).astype(np.float32)
 
 
-def test_words_lie_within_the_sound(recogniser: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
+def words(heard: Transcript) -> list[tuple[str, float, float]]:
+    return [(word.text, word.start_s, word.end_s) for segment in heard.segments for word in segment.words]
+
+
+@pytest.mark.usefixtures("unsifted")
+def test_words_lie_within_the_sound(babbler: Recogniser, capsys: pytest.CaptureFixture[str]) -> None:
     start_s = 2.43
-    heard = recogniser(noise(2.0), start_s=start_s)
-    words = [word for segment in heard.segments for word in segment.words]
-    assert words, "a model of random weights is expected to babble"
-    for word in words:
-        assert start_s <= word.start_s <= word.end_s <= start_s + 2.0
-        assert word.text and not any(sign.isspace() for sign in word.text)
+    heard = babbler(noise(2.0), start_s=start_s)
+    said = words(heard)
+    assert said, "a model of random weights is expected to babble"
+    for text, from_s, to_s in said:
+        assert start_s <= from_s <= to_s <= start_s + 2.0
+        assert text and not any(sign.isspace() for sign in text)
     starts = [segment.words[0].start_s for segment in heard.segments]
     assert starts == sorted(starts)
-    assert (heard.source, heard.language) == ("whisper miniature", "en")
+    assert (heard.source, heard.language, heard.filtered) == ("whisper miniature", "en", 0)
     assert capsys.readouterr().out == ""
     assert torch.get_num_threads() == 1, "torch's threads were taken over"
 
 
-def test_the_same_sound_gives_the_same_words(recogniser: Recogniser) -> None:
+@pytest.mark.usefixtures("unsifted")
+def test_the_same_sound_gives_the_same_words(babbler: Recogniser) -> None:
     torch.manual_seed(1)
-    first = recogniser(noise(0.5))
+    first = babbler(noise(0.5))
     torch.manual_seed(2)
     drawn = torch.rand(1)
     torch.manual_seed(2)
-    assert recogniser(noise(0.5)) == first
+    assert babbler(noise(0.5)) == first
     assert torch.rand(1) == drawn, "the caller's random numbers were used up"
 
 
-def test_no_sound(recogniser: Recogniser) -> None:
-    assert recogniser(np.zeros(0, np.float32)).segments == ()
+@pytest.mark.usefixtures("unsifted")
+def test_in_pieces_as_whole(babbler: Recogniser) -> None:
+    samples = noise(2.0)
+    listening = babbler.listen(1.0)
+    for piece in np.array_split(samples, 7):
+        listening.add(piece)
+    assert listening.close() == babbler(samples, start_s=1.0)
 
 
 def test_language_is_told_by_the_model(checkpoint: Path) -> None:
-    heard = Recogniser(checkpoint, temperatures=[1.0])(noise(0.5))
+    heard = whisper_on(checkpoint)(noise(0.5))
     assert heard.language is not None and len(heard.language) in (2, 3)
 
 
-def test_once(checkpoint: Path) -> None:
-    heard = recognise(noise(0.5), model=checkpoint, language="English", device="cpu", start_s=7.0, temperatures=[1.0])
-    assert heard.language == "en"
-    assert all(7.0 <= word.start_s <= 7.5 for segment in heard.segments for word in segment.words)
+class Scripted:
+    """An engine that says what it is told, and remembers what it was asked."""
+
+    source = "script"
+
+    def __init__(self, *said: list[Heard], multilingual: bool = True) -> None:
+        self.said = list(said)
+        self.asked: list[tuple[int, str]] = []
+        self.told_from: list[int] = []
+
+    def language_code(self, language: str | None) -> str | None:
+        return language
+
+    def tell_language(self, samples: np.ndarray) -> str:
+        self.told_from.append(len(samples))
+        return "eo"
+
+    def hear(self, samples: np.ndarray, language: str) -> list[Heard]:
+        self.asked.append((len(samples), language))
+        return self.said.pop(0) if self.said else []
 
 
-def test_published_heads_are_used_where_they_fit(tmp_path: Path) -> None:
-    # tiny has 4 layers of 6 heads; a file of that name with other sizes keeps Whisper's default.
-    odd = Recogniser(write_checkpoint(tmp_path / "tiny.pt"), temperatures=[1.0])
-    assert odd._model.alignment_heads.shape == (1, 2)
-    fitting = Recogniser(write_checkpoint(tmp_path / "tiny.pt", layers=12), temperatures=[1.0])
-    assert fitting._model.alignment_heads.shape == (12, 2)
-    assert fitting._model.alignment_heads.to_dense().sum() == 6
+def said(*timed: tuple[str, float, float], logprob: float = -0.2, no_speech: float = 0.05) -> Heard:
+    return Heard(tuple(HeardWord(*word, probability=0.9) for word in timed), logprob, no_speech)
 
 
-class TestFaults:
-    def offline(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        def unreachable(*args: object, **kwargs: object) -> None:
-            raise URLError("[Errno -2] Name or service not known")
+class LevelIsSpeech:
+    def __call__(self, frame: torch.Tensor, rate_hz: int) -> float:
+        return float(frame.abs().max())
 
-        monkeypatch.setattr(urllib.request, "urlopen", unreachable)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def test_no_network(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        self.offline(monkeypatch, tmp_path)
-        with pytest.raises(
-            ModelError, match=r"model tiny can't be fetched.*Name or service.*speech\.model.*recogniser"
-        ):
-            Recogniser("tiny")
+@pytest.fixture
+def by_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sound of level 1 is speech, silence is none."""
+    monkeypatch.setattr(voice, "_network", LevelIsSpeech)
 
-    def test_unknown_name(self) -> None:
-        with pytest.raises(ModelError, match=r"smol is neither a checkpoint file nor .* Give one of tiny\.en, tiny,"):
-            Recogniser("smol")
 
-    def test_no_such_file(self, tmp_path: Path) -> None:
-        for model in (tmp_path / "gone.pt", str(tmp_path / "gone.pt")):
-            with pytest.raises(ModelError, match=r"gone\.pt: there is no such file"):
-                Recogniser(model)
+def loud(*parts: tuple[int, float]) -> np.ndarray:
+    return np.concatenate([np.full(round(seconds * RATE_HZ), level, np.float32) for level, seconds in parts])
 
-    @pytest.mark.parametrize(
-        "write",
-        [
-            lambda path: path.write_bytes(b"no checkpoint"),
-            lambda path: path.write_bytes(b""),
-            lambda path: torch.save({"weights": torch.zeros(2)}, path),
-            lambda path: torch.save([1, 2], path),
-            lambda path: torch.save({"dims": {"n_mels": 80}, "model_state_dict": {}}, path),
-            lambda path: path.write_bytes(write_checkpoint(path).read_bytes()[:9000]),
-        ],
-        ids=["text", "empty", "other", "list", "dims", "cut"],
-    )
-    def test_not_a_checkpoint(self, tmp_path: Path, write: Callable[[Path], object]) -> None:
-        path = tmp_path / "odd.pt"
-        write(path)
-        with pytest.raises(ModelError, match=r"odd\.pt can't be loaded as a Whisper checkpoint: \S+.*'dims'"):
-            Recogniser(path)
 
-    def test_code_in_a_checkpoint_is_not_run(self, tmp_path: Path) -> None:
-        class Hostile:
-            def __reduce__(self) -> tuple[object, tuple[str]]:
-                return (Path.touch, (str(tmp_path / "ran"),))
+@pytest.mark.usefixtures("by_level")
+class TestListening:
+    def test_no_speech_no_engine(self) -> None:
+        engine = Scripted()
+        for samples in (np.zeros(0, np.float32), loud((0, 3.0))):
+            heard = Recogniser(engine)(samples)
+            assert (heard.segments, heard.language, heard.source, heard.filtered) == ((), None, "script", 0)
+        assert Recogniser(engine, language="en")(loud((0, 1.0))).language == "en"
+        assert engine.asked == [] and engine.told_from == []
 
-        torch.save({"dims": Hostile(), "model_state_dict": {}}, tmp_path / "hostile.pt")
-        with pytest.raises(ModelError, match=r"hostile\.pt can't be loaded"):
-            Recogniser(tmp_path / "hostile.pt")
-        assert not (tmp_path / "ran").exists()
+    def test_times_are_put_back_on_the_clock(self) -> None:
+        # Two stretches: speech from 4 s and from 12 s, each widened by 0.2 s.
+        engine = Scripted([said(("one", 0.2, 0.7), ("two", 0.7, 1.1))], [said(("three", 0.3, 0.9))])
+        heard = Recogniser(engine, language="en")(loud((0, 4), (1, 1), (0, 7), (1, 1), (0, 3)), start_s=100.0)
+        assert [text for text, _, _ in words(heard)] == ["one", "two", "three"]
+        times = [at for _, *pair in words(heard) for at in pair]
+        assert times == pytest.approx([104.0, 104.5, 104.5, 104.9, 112.1, 112.7], abs=0.05)
+        assert [language for _, language in engine.asked] == ["en", "en"]
+        assert all(length == pytest.approx(1.4 * RATE_HZ, abs=0.1 * RATE_HZ) for length, _ in engine.asked)
 
-    def test_unknown_language(self, checkpoint: Path) -> None:
-        with pytest.raises(UsageError, match=r"doesn't know the language 'klingon'.*en, zh"):
-            Recogniser(checkpoint, language="klingon")
+    def test_words_are_cut_to_speech(self) -> None:
+        # Speech at 0-2 s and 3-5 s, widened: 0-2.2, 2.8-5.2. Times count from 0.
+        engine = Scripted([said(("long", 1.0, 2.7), ("lost", 2.4, 2.6), ("early", 2.5, 3.5), ("none", 4.0, 4.0))])
+        heard = Recogniser(engine, language="en")(loud((1, 2), (0, 1), (1, 2), (0, 1)))
+        assert [text for text, _, _ in words(heard)] == ["long", "early", "none"]
+        times = [at for _, *pair in words(heard) for at in pair]
+        assert times == pytest.approx([1.0, 2.2, 2.8, 3.5, 4.0, 4.0], abs=0.05)
+        assert heard.filtered == 0
 
-    def test_english_only(self, tmp_path: Path) -> None:
-        path = write_checkpoint(tmp_path / "mini.en.pt", vocabulary=51_864)
-        with pytest.raises(UsageError, match=r"mini\.en knows English only, but speech\.language is 'de'"):
-            Recogniser(path, language="de")
-        assert Recogniser(path, language="english").name == "mini.en"
+    def test_inventions_are_counted(self) -> None:
+        music, doubted = said(("[Music]", 0.1, 0.9)), said(("hm", 1.0, 1.2), logprob=-0.9, no_speech=0.8)
+        engine = Scripted([music, said(("hello", 0.9, 1.0)), doubted], [music])
+        heard = Recogniser(engine, language="en")(loud((1, 2), (0, 6), (1, 2)))
+        assert [text for text, _, _ in words(heard)] == ["hello"]
+        assert heard.reasons == (("no speech", 1), ("sound mark", 2)) and heard.filtered == 3
 
-    def test_device(self, checkpoint: Path) -> None:
-        with pytest.raises(UsageError, match="isn't available"):
-            Recogniser(checkpoint, device="abacus")
+    def test_language_is_told_once_from_the_first_half_minute_of_speech(self) -> None:
+        engine = Scripted()
+        listening = Recogniser(engine).listen()
+        for _ in range(2):
+            listening.add(loud((1, 12), (0, 4)))
+        assert engine.told_from == [] and engine.asked == []
+        listening.add(loud((1, 12), (0, 4)))
+        assert engine.told_from == [30 * RATE_HZ] and len(engine.asked) == 3
+        listening.add(loud((1, 12), (0, 4)))
+        assert listening.close().language == "eo"
+        assert len(engine.told_from) == 1
+        assert [language for _, language in engine.asked] == ["eo"] * 4
+
+    def test_language_from_what_there_is(self) -> None:
+        engine = Scripted()
+        assert Recogniser(engine)(loud((1, 2), (0, 1))).language == "eo"
+        assert engine.told_from == [pytest.approx(2.2 * RATE_HZ, abs=600)]
+
+    def test_an_hour_is_not_held(self) -> None:
+        engine = Scripted()
+        listening = Recogniser(engine).listen()
+        most = 0
+        for _ in range(20):
+            listening.add(loud((1, 10), (0, 1), (1, 9), (0, 3)))
+            held = sum(map(len, listening._stretches._held)) + sum(len(one.samples) for one in listening._waiting)
+            most = max(most, held)
+        assert len(engine.asked) >= 19 and most < 61 * RATE_HZ
+
+
+def test_factory(checkpoint: Path) -> None:
+    assert speech.recogniser(Speech(recogniser="none"), "cpu") is None
+    made = speech.recogniser(Speech(model=str(checkpoint), language="German", vad_threshold=0.3), "cpu")
+    assert made is not None and isinstance(made.engine, WhisperEngine)
+    assert (made.engine.source, made.language, made.vad_threshold) == ("whisper miniature", "de", 0.3)
 
 
 @pytest.mark.shared_data
-def test_real_speech_goes_through(recogniser: Recogniser) -> None:
+@pytest.mark.usefixtures("unsifted")
+def test_real_speech_goes_through(babbler: Recogniser) -> None:
     if not SHARED.is_dir():
         pytest.skip("../shared/data is absent")
     sound = audio(SHARED / "audio" / "jfk.flac")
     assert sound is not None and len(sound.samples) == 11 * RATE_HZ
-    heard = recogniser(sound.samples[: 3 * RATE_HZ], start_s=sound.start_s)
-    words = [word for segment in heard.segments for word in segment.words]
-    assert words and max(word.end_s for word in words) <= 3
+    listener = Recogniser(babbler.engine, language="en")
+    heard = listener(sound.samples[: 3 * RATE_HZ], start_s=sound.start_s)
+    assert words(heard)
+    spans = find_speech(sound.samples[: 3 * RATE_HZ])
+    for _, start_s, end_s in words(heard):
+        assert any(span.start_s - 1e-6 <= start_s <= end_s <= span.end_s + 1e-6 for span in spans)
