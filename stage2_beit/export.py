@@ -14,8 +14,9 @@ from common.errors import CacheError
 from common.files import remove_partials
 from common.manifest import CachedClip, Manifest, read_manifest, write_manifest
 from common.recipe import Recipe, fingerprint
+from common.rows import Array
 from common.schema import AROUSAL, MODALITIES, REFINED, REFINED_DTYPE, TIME, VALENCE, present
-from common.store import Array, read_attributes, validate, write_clip
+from common.store import read_attributes, validate, write_clip
 from common.windows import CachedArrays, FeatureWindows, collate
 from stage2_beit.train import MADE_BY
 
