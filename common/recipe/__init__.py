@@ -1,0 +1,141 @@
+"""One recipe is one experiment: every setting of the three stages, typed, validated together, fingerprinted.
+
+A recipe is YAML (``recipes/*.yaml``); ``--set stage2.window.frames=64`` overrides single values. Whatever shapes
+a result is part of its fingerprint; whatever only changes the speed (batch size of a frozen encoder, worker
+processes) is listed in ``SPEED_ONLY`` of its section and is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from common.errors import RecipeError
+from common.recipe.section import Precision, Section
+from common.recipe.stage1 import AudioEncoder, Encoder, Faces, Speech, Stage1, TextEncoder, VisualEncoder
+from common.recipe.stage2 import Fusion, Stage2, Window
+from common.recipe.stage3 import Head, Smoothing, Stage3
+from common.recipe.training import Plateau, Training
+from common.schema import SCHEMA_VERSION
+
+__all__ = [
+    "RECIPES",
+    "AudioEncoder",
+    "Encoder",
+    "Faces",
+    "Fusion",
+    "Head",
+    "Plateau",
+    "Precision",
+    "Recipe",
+    "Section",
+    "Smoothing",
+    "Speech",
+    "Stage1",
+    "Stage2",
+    "Stage3",
+    "TextEncoder",
+    "Training",
+    "VisualEncoder",
+    "Window",
+    "fingerprint",
+    "load_recipe",
+]
+
+RECIPES = Path(__file__).resolve().parent.parent.parent / "recipes"
+
+
+class Recipe(Section):
+    """All settings of one experiment."""
+
+    name: str = Field(pattern=r"^[\w][\w.+-]*$")
+    summary: str = ""
+    seed: int = Field(0, ge=0, lt=2**32)
+    folds: int = Field(5, ge=2, description="parts of training and validation that `make folds` selects on in turn")
+    stage1: Stage1
+    stage2: Stage2 = Stage2()
+    stage3: Stage3 = Stage3()
+
+
+def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe by name (``demo``) or path, apply ``key.path=value`` overrides, and validate it.
+
+    Raises
+    ------
+    RecipeError
+        If the file can't be found or parsed; or, all at once, for every key that doesn't fit.
+    """
+    path = _find(name_or_path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path} isn't valid YAML: {reason}.", "Correct it there.") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} holds {type(values).__name__}, not settings.", "Start from recipes/demo.yaml.")
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(_all_faults(path, error), "Correct these keys, or the --set that gave them.") from error
+
+
+def fingerprint(*parts: Any) -> str:
+    """Sixteen hex digits of the SHA-256 of ``parts`` as canonical JSON, with the schema version.
+
+    Equal settings give an equal fingerprint on every machine; any change of any value gives another.
+    """
+    text = json.dumps([SCHEMA_VERSION, *parts], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or "/" in name_or_path:
+        if path.is_file():
+            return path
+        raise RecipeError(f"There is no recipe at {path}.", f"Known by name: {_known()}.")
+    if (RECIPES / f"{name_or_path}.yaml").is_file():
+        return RECIPES / f"{name_or_path}.yaml"
+    raise RecipeError(
+        f"There is no recipe called {name_or_path!r}.",
+        f"Known: {_known()}; or give the path of a .yaml file.",
+    )
+
+
+def _known() -> str:
+    return ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {override!r} isn't of the form key.path=value.", "As in stage2.window.frames=64.")
+    *folders, last = key.split(".")
+    for folder in folders:
+        values = values.setdefault(folder, {})
+        if not isinstance(values, dict):
+            raise RecipeError(f"--set {override!r}: {folder} is a value, not a section.", "Check the key's path.")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {override!r}: the value isn't valid YAML.", "Put it in quotes.") from error
+
+
+def _all_faults(path: Path, error: ValidationError) -> str:
+    lines = [f"{path} has {error.error_count()} fault(s):"]
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"]) or "the recipe as a whole"
+        value = "" if fault["type"] in {"missing", "extra_forbidden"} else f" (it is {fault['input']!r})"
+        message = {
+            "extra_forbidden": "isn't a setting of this version",
+            "missing": "is required",
+        }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        lines.append(f"  {key}: {message}{value}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,76 @@
+"""Settings of stage 2: windows, fusion, training."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from common.recipe.section import Section
+from common.recipe.training import Training
+from common.schema import MODALITIES, Modality
+
+
+class Window(Section):
+    frames: int = Field(300, ge=2)
+    hop_frames: int = Field(200, ge=1)
+
+    @model_validator(mode="after")
+    def _hop_leaves_no_hole(self) -> Window:
+        if self.hop_frames > self.frames:
+            raise ValueError(f"hop_frames ({self.hop_frames}) is larger than frames ({self.frames})")
+        return self
+
+
+class Fusion(Section):
+    """Equations 13 to 25; see docs/fidelity.md for what each choice reads out of the paper."""
+
+    pathway: Literal["paper", "released"] = "paper"
+    d_k: int = Field(256, ge=1)
+    cross_residual: bool = True
+    heads: int = Field(8, ge=1)
+    d_proj: int = Field(768, ge=1)
+    attention: Literal["additive", "beit"] = "additive"
+    block: Literal["beit", "bare"] = "beit"
+    arrangement: Literal["series", "parallel"] = Field(
+        "series", description="of the BEiT encoders: one after the other (eq. 25), or side by side and averaged"
+    )
+    beit_layers: int = Field(2, ge=1)
+    beit_heads: int = Field(12, ge=1)
+    beit_model: str | None = Field(
+        None, description="BEiT whose weights the blocks start from; all but the attention's where it is additive"
+    )
+    beit_revision: str | None = None
+    positional: Literal["none", "sinusoidal"] = "none"
+    temporal_layers: int = Field(0, ge=0, description="convolutions over time within each modality; 0: the paper")
+    temporal_kernel_frames: int = Field(5, ge=3, description="odd; the second layer looks twice as far, and so on")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    modality_dropout: float = Field(0.0, ge=0, lt=1)
+    standardise: bool = Field(True, description="features by the mean and deviation of the training frames")
+
+    @field_validator("temporal_kernel_frames")
+    @classmethod
+    def _has_a_centre(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError(f"a kernel around a frame has an odd number of frames, not {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _bare_block_has_no_pretrained_weights(self) -> Fusion:
+        if self.block == "bare" and (self.beit_model is not None or self.attention == "beit"):
+            raise ValueError("block: bare is eq. 21-24 alone; BEiT's layers and weights need block: beit")
+        return self
+
+
+class Stage2(Section):
+    modalities: tuple[Modality, ...] = MODALITIES
+    window: Window = Window()
+    fusion: Fusion = Fusion()
+    training: Training = Training()
+
+    @field_validator("modalities")
+    @classmethod
+    def _at_least_one(cls, value: tuple[Modality, ...]) -> tuple[Modality, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError(f"name each of {', '.join(MODALITIES)} at most once, and at least one")
+        return value
