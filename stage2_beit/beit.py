@@ -20,6 +20,7 @@ from stage2_beit.attention import open_mask
 
 AttentionKind = Literal["additive", "beit"]
 Block = Literal["beit", "bare"]
+Arrangement = Literal["series", "parallel"]
 
 #: As in BEiT-base.
 LAYER_SCALE = 0.1
@@ -152,7 +153,10 @@ def beit_config(dim: int, *, heads: int, mlp_ratio: float, dropout: float = 0.0)
 
 
 class BeitEncoder(nn.Module):
-    """BEiT encoders one after the other: F_refined = BEiT_2(BEiT_1(F_projected)) (eq. 25).
+    """BEiT encoders: F_refined = BEiT_2(BEiT_1(F_projected)) (eq. 25).
+
+    ``arrangement: series`` is as printed. ``parallel`` is as the authors' code has them: each sees F_projected, and
+    F_refined is the mean of what they make of it.
 
     Parameters
     ----------
@@ -160,6 +164,7 @@ class BeitEncoder(nn.Module):
     layers : how many; two in the paper
     attention : ``additive`` for eq. 21-24, ``beit`` for ``transformers``' BeitLayer
     block : of the additive attention; ``beit`` or ``bare``
+    arrangement : see above
     heads : of BEiT's own attention; must divide ``dim``
     mlp_ratio, dropout : of the blocks
     """
@@ -171,12 +176,14 @@ class BeitEncoder(nn.Module):
         layers: int = 2,
         attention: AttentionKind = "additive",
         block: Block = "beit",
+        arrangement: Arrangement = "series",
         heads: int = 12,
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.attention = attention
+        self.arrangement = arrangement
         if attention == "beit":
             config = beit_config(dim, heads=heads, mlp_ratio=mlp_ratio, dropout=dropout)
             self.layers = nn.ModuleList(BeitLayer(config) for _ in range(layers))
@@ -192,6 +199,8 @@ class BeitEncoder(nn.Module):
             mask = mask.masked_fill(~open_mask(frame_mask), torch.finfo(x.dtype).min)[:, None, None, :]
         else:
             mask = frame_mask
+        if self.arrangement == "parallel":
+            return torch.stack([layer(x, mask) for layer in self.layers]).mean(dim=0)
         for layer in self.layers:
             x = layer(x, mask)
         return x

@@ -8,94 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import cast
 
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.models.beit.modeling_beit import BeitLayer
 from transformers.utils import ModelOutput
 
-from common.errors import CacheError, ModelError, RecipeError
-from common.losses import LossKind, regression_loss
+from common.errors import CacheError, ModelError
+from common.losses import regression_loss
 from common.schema import MODALITIES, Modality
-from stage2_beit.attention import CrossModalAttention, Pathway, SelfAttention
+from stage2_beit.attention import CrossModalAttention, SelfAttention
 from stage2_beit.beit import (
     LAYER_SCALE,
     AdditiveAttention,
     AdditiveBlock,
-    AttentionKind,
     BeitEncoder,
-    Block,
     PretrainedLayers,
     beit_config,
 )
+from stage2_beit.config import FusionConfig
 from stage2_beit.inputs import FeatureInput, drop_modalities, sinusoids
-
-Positional = Literal["none", "sinusoidal"]
-
-CHOICES = {
-    "pathway": get_args(Pathway),
-    "attention": get_args(AttentionKind),
-    "block": get_args(Block),
-    "loss": get_args(LossKind),
-    "positional": get_args(Positional),
-}
-
-
-class FusionConfig(PreTrainedConfig):
-    """Settings of a ``FusionModel``; the recipe's ``stage2.fusion`` says what each means.
-
-    ``loss`` and ``ccc_weight`` are those of ``common.losses.regression_loss``. ``positional: sinusoidal`` adds the
-    sines and cosines of the frame's number in its window to each modality's rows. The paper has nothing of the kind;
-    without it, the model doesn't know the order of the frames.
-
-    Raises
-    ------
-    RecipeError
-        If a choice isn't known, or ``attention: beit`` is combined with ``block: bare``.
-    """
-
-    model_type: ClassVar[str] = "maven-fusion"
-    #: What an evaluation need not collect: (B, T, d_beit) of every batch fills the memory.
-    keys_to_ignore_at_inference: ClassVar[list[str]] = ["refined", "attentions"]
-
-    visual_dim: int = 1024
-    audio_dim: int = 768
-    text_dim: int = 768
-    d_k: int = 256
-    pathway: Pathway = "paper"
-    cross_residual: bool = True
-    heads: int = 8
-    d_proj: int = 768
-    attention: AttentionKind = "additive"
-    block: Block = "beit"
-    beit_layers: int = 2
-    beit_heads: int = 12
-    mlp_ratio: float = 4.0
-    dropout: float = 0.1
-    modality_dropout: float = 0.0
-    loss: LossKind = "mse"
-    ccc_weight: float = 0.1
-    positional: Positional = "none"
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        super().__post_init__(**kwargs)
-        for key, known in CHOICES.items():
-            if getattr(self, key) not in known:
-                raise RecipeError(f"{key} is {getattr(self, key)!r}.", f"Known: {', '.join(known)}.")
-        if self.attention == "beit" and self.block == "bare":
-            raise RecipeError(
-                "block: bare leaves out what surrounds the additive attention; BEiT's own layers are whole blocks.",
-                "Set attention: additive, or block: beit.",
-            )
-
-    @property
-    def dims(self) -> dict[Modality, int]:
-        """Feature width of each modality."""
-        return {"visual": self.visual_dim, "audio": self.audio_dim, "text": self.text_dim}
+from stage2_beit.temporal import LAYER_SCALE as TEMPORAL_SCALE
+from stage2_beit.temporal import TemporalEncoder, TemporalLayer
 
 
 @dataclass
@@ -131,6 +69,17 @@ class FusionModel(PreTrainedModel):
         super().__init__(config)
         dims = config.dims
         self.inputs = nn.ModuleDict({m: FeatureInput(dims[m]) for m in MODALITIES})
+        self.temporal = nn.ModuleDict(
+            {
+                m: TemporalEncoder(
+                    dims[m],
+                    layers=config.temporal_layers,
+                    kernel_frames=config.temporal_kernel_frames,
+                    dropout=config.dropout,
+                )
+                for m in MODALITIES
+            }
+        )
         self.cross = CrossModalAttention(
             dims,
             d_k=config.d_k,
@@ -147,6 +96,7 @@ class FusionModel(PreTrainedModel):
             layers=config.beit_layers,
             attention=config.attention,
             block=config.block,
+            arrangement=config.arrangement,
             heads=config.beit_heads,
             mlp_ratio=config.mlp_ratio,
             dropout=config.dropout,
@@ -165,6 +115,11 @@ class FusionModel(PreTrainedModel):
             init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 init.zeros_(module.bias)
+        elif isinstance(module, nn.Conv1d):
+            init.kaiming_uniform_(module.weight, nonlinearity="linear")
+            init.zeros_(module.bias)
+        elif isinstance(module, TemporalLayer):
+            init.constant_(module.scale, TEMPORAL_SCALE)
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)
@@ -218,6 +173,7 @@ class FusionModel(PreTrainedModel):
         features = {m: self.inputs[m](rows[m], present[m]) for m in MODALITIES}
         if self.config.positional == "sinusoidal":
             features = {m: x + sinusoids(x) for m, x in features.items()}
+        features = {m: self.temporal[m](x, present[m], frame_mask) for m, x in features.items()}
 
         enhanced, maps = self.cross(features, present, output_attentions)  # eq. 13-14
         within = [self.within[m](enhanced[m], present[m]) for m in MODALITIES]  # eq. 15-18

@@ -112,7 +112,8 @@ def _fit(
 
 def build_model(settings: Stage2, data: FeatureWindows) -> Any:
     """An untrained fusion model for the widths of ``data``, standardised by its statistics."""
-    from stage2_beit.model import FusionConfig, FusionModel
+    from stage2_beit.config import FusionConfig
+    from stage2_beit.model import FusionModel
 
     widths = {modality: data.arrays[0][modality].shape[1] for modality in MODALITIES}
     fusion = settings.fusion

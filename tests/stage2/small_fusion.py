@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from common.schema import MODALITIES
-from stage2_beit.model import FusionConfig, FusionModel
+from stage2_beit.config import FusionConfig
+from stage2_beit.model import FusionModel
 
 DIMS = {"visual": 12, "audio": 8, "text": 4}
 B, T = 3, 6
@@ -14,6 +15,7 @@ VARIANTS = [
     {},
     {"pathway": "released", "block": "bare", "beit_layers": 3},
     {"attention": "beit", "positional": "sinusoidal", "cross_residual": False},
+    {"arrangement": "parallel", "temporal_layers": 2, "temporal_kernel_frames": 3},
 ]
 
 
