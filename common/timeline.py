@@ -40,6 +40,11 @@ def frame_rate_hz(time_s: Floats) -> float:
     return (len(edges) - 1) / float(edges[-1] - edges[0])
 
 
+def odd_frames(width_s: float, time_s: Floats) -> int:
+    """The odd number of frames, at least 1, that comes nearest to ``width_s`` seconds of a clip."""
+    return 2 * max(0, round((width_s * frame_rate_hz(time_s) - 1) / 2)) + 1
+
+
 def hop_centres_s(hops: int, *, hop_samples: int, field_samples: int, rate_hz: int = AUDIO_RATE_HZ) -> Floats:
     """Times, from the first sample on, at the middle of each hop's receptive field.
 

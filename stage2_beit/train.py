@@ -8,7 +8,7 @@ from typing import Any
 
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
-from common.manifest import CachedClip, Manifest, read_manifest
+from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.models import fetch, find
 from common.recipe import Recipe, Stage2, fingerprint
 from common.schema import MODALITIES, Split
@@ -38,6 +38,7 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
         If there is no labelled training or validation clip.
     """
     manifest = read_manifest(run)
+    check_splits(manifest)
     key = training_fingerprint(recipe, manifest)
     folder = run / FUSION
     if is_current(folder, key):

@@ -51,6 +51,7 @@ class ClipPrediction:
     theta : (T,) float32, radians in (-pi, pi]
     labels : (T, 2) float32, NaN where not annotated
     present : modality to (T,) bool
+    unsmoothed : (T, 2) float32 or None, ``values`` as they were before smoothing
     """
 
     clip: str
@@ -60,6 +61,7 @@ class ClipPrediction:
     theta: Floats
     labels: Floats
     present: dict[Modality, npt.NDArray[np.bool_]]
+    unsmoothed: Floats | None = None
 
     @property
     def anything(self) -> npt.NDArray[np.bool_]:

@@ -195,6 +195,9 @@ def _scores(metrics: dict[str, Any]) -> list[tuple[str, list[Cell]]]:
         ("CCC", [_number(metrics["ccc"][name], why) for name in columns]),
         ("95\N{NO-BREAK SPACE}% interval", [_interval(metrics["intervals"][f"ccc_{name}"], few) for name in columns]),
     ]
+    if before := metrics["ccc_unsmoothed"]:
+        name = f"CCC without smoothing ({metrics['smoothing']['text']})"
+        rows.append((name, [_number(before[column], why) for column in columns]))
     for reference in metrics["references"]:
         rows.append((f"CCC of: {reference['name']}", [_number(reference[name], why) for name in columns]))
     per_axis = Cell("", "given for each axis only")
@@ -205,6 +208,12 @@ def _scores(metrics: dict[str, Any]) -> list[tuple[str, list[Cell]]]:
         ("Sign agreement", "sign_agreement", ".0%", why),
     ):
         rows.append((name, [*(_number(metrics[key][axis], reason, pattern) for axis in AXES), per_axis]))
+        if key == "rmse":
+            rows += [
+                (f"RMSE of: {reference['name']}", [*(_number(value, why) for value in reference["rmse"]), per_axis])
+                for reference in metrics["references"]
+                if "rmse" in reference
+            ]
     return rows
 
 

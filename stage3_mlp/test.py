@@ -7,27 +7,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from common.artefacts import load_trained, read_record
 from common.errors import DataError
 from common.files import write_json
-from common.manifest import CachedClip, Manifest, read_manifest
-from common.metrics import Score, bootstrap_over_clips, score
+from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.provenance import provenance
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
+from stage3_mlp.ledger import scored_before
 from stage3_mlp.predictions import ClipPrediction, predict_clip, write_predictions
+from stage3_mlp.scoring import figures, references
+from stage3_mlp.smoothing import smoother_of
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
 
 #: Raise when the same head would be scored or reported otherwise.
-CODE_VERSION = 1
-
-#: Pooled CCC (valence, arousal, mean) on Aff-Wild2 as published, shown beside scores on Aff-Wild2 only.
-PUBLISHED = (
-    ("ResNet-50 baseline, validation, as published", 0.24, 0.20, 0.22),
-    ("MAVEN, as published", 0.3068, 0.3054, 0.3061),
-)
+CODE_VERSION = 2
 
 Say = Callable[[str], None]
 
@@ -45,6 +39,7 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
     """
     manifest = read_manifest(run / FUSED)
     record = read_record(run / HEAD, made_by=MADE_BY)
+    check_splits(manifest)
     split, clips, remarks = _scored_clips(manifest)
     key = fingerprint("test", CODE_VERSION, record["weights_sha256"], split, [(c.id, c.content) for c in clips])
     folder = run / "test"
@@ -54,7 +49,9 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
         _table(known, folder, say)
         return known
     predictions = predict_clips(run / HEAD, cache, manifest, clips, device)
-    metrics = _metrics(run, split, manifest, record, predictions)
+    metrics = _metrics(run, cache, split, manifest, record, predictions)
+    if split == "test":
+        remarks += _seen_before(scored_before(cache, clips, record["weights_sha256"], run.name))
     metrics |= {"remarks": [*manifest.remarks, *remarks], "fingerprint": key}
     write_predictions(folder / "predictions.csv", predictions)
     _report(run, folder, metrics, predictions, record)
@@ -66,13 +63,14 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
 def predict_clips(
     head_folder: Path, cache: Path, manifest: Manifest, clips: Sequence[CachedClip], device: str
 ) -> list[ClipPrediction]:
-    """Predictions of the head in ``head_folder`` for each clip of a fused manifest."""
+    """Predictions of the head in ``head_folder`` for each clip of a fused manifest, smoothed as it says."""
     from stage3_mlp.head import PolarHead
 
     record = read_record(head_folder, made_by=MADE_BY)
     pool_frames = Recipe.model_validate(record["recipe"]).stage3.head.pool_frames
+    smoother = smoother_of(record)
     head = load_trained(PolarHead, head_folder, device, made_by=MADE_BY)
-    return [predict_clip(head, cache, manifest, clip, pool_frames) for clip in clips]
+    return [smoother.over(predict_clip(head, cache, manifest, clip, pool_frames)) for clip in clips]
 
 
 def _scored_clips(manifest: Manifest) -> tuple[Split, list[CachedClip], list[str]]:
@@ -87,24 +85,19 @@ def _scored_clips(manifest: Manifest) -> tuple[Split, list[CachedClip], list[str
 
 
 def _metrics(
-    run: Path, split: Split, manifest: Manifest, record: dict[str, Any], predictions: Sequence[ClipPrediction]
+    run: Path,
+    cache: Path,
+    split: Split,
+    manifest: Manifest,
+    record: dict[str, Any],
+    predictions: Sequence[ClipPrediction],
 ) -> dict[str, Any]:
-    pairs = [(prediction.values, prediction.labels) for prediction in predictions]
-    pooled = score(pairs)
-    intervals = bootstrap_over_clips(pairs, seed=record["seed"])
     return {
         "run": run.name,
         "split": split,
-        "ccc": {"valence": pooled.ccc_valence, "arousal": pooled.ccc_arousal, "mean": pooled.ccc_mean},
-        "intervals": {name: list(interval) for name, interval in intervals.items()},
-        **{
-            name: {axis: getattr(pooled, f"{name}_{axis}") for axis in ("valence", "arousal")}
-            for name in ("rmse", "pearson", "sign_agreement")
-        },
-        "frames": pooled.frames,
-        "clips": pooled.clips,
-        "per_clip": [_row(p.clip, score([pair])) for p, pair in zip(predictions, pairs, strict=True)],
-        "references": _references(manifest, predictions),
+        **figures(predictions, record["seed"]),
+        "references": references(cache, manifest, predictions),
+        "smoothing": {**record["smoothing"], "text": str(smoother_of(record))},
         "seed": record["seed"],
         "data": manifest.data,
         "data_kind": manifest.data_kind,
@@ -113,24 +106,13 @@ def _metrics(
     }
 
 
-def _row(clip: str, figures: Score) -> dict[str, Any]:
-    return {
-        "clip": clip,
-        "frames": figures.frames,
-        "ccc_valence": figures.ccc_valence,
-        "ccc_arousal": figures.ccc_arousal,
-        "ccc_mean": figures.ccc_mean,
-    }
-
-
-def _references(manifest: Manifest, predictions: Sequence[ClipPrediction]) -> list[dict[str, Any]]:
-    """What a score is to be held against: a constant, whose CCC is 0 by definition, and published figures."""
-    zero = [(np.zeros_like(p.labels), p.labels) for p in predictions]
-    constant = score(zero)
-    rows = [("always (0, 0)", constant.ccc_valence, constant.ccc_arousal, constant.ccc_mean)]
-    if manifest.data_kind == "affwild2":
-        rows += PUBLISHED
-    return [dict(zip(("name", "valence", "arousal", "mean"), row, strict=True)) for row in rows]
+def _seen_before(others: int) -> list[str]:
+    if not others:
+        return []
+    return [
+        f"These test clips have been scored with {others} other model{'s' if others > 1 else ''} from this cache; "
+        "the best of several is selected on test, and its score is too good."
+    ]
 
 
 def _report(
@@ -163,6 +145,10 @@ def _table(metrics: dict[str, Any], folder: Path, say: Say) -> None:
             f"{_number(metrics['rmse'][axis])}   {_number(metrics['pearson'][axis])}"
         )
     say(f"{'mean':9}{_number(metrics['ccc']['mean'])}   {_interval(intervals['ccc_mean'])}")
+    if metrics["ccc_unsmoothed"]:
+        say(f"  without smoothing ({metrics['smoothing']['text']}): {metrics['ccc_unsmoothed']['mean']:.4f}")
+    for row in metrics["references"]:
+        say(f"  beside it, {row['name']}: {row['mean']:.4f}")
     for remark in metrics["remarks"]:
         say(f"Note: {remark}")
     say(f"Report: {folder / 'report.html'}")

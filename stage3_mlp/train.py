@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,19 @@ import numpy.typing as npt
 
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
-from common.manifest import CachedClip, Manifest, read_manifest
+from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
 from common.windows import CachedArrays
 from stage3_mlp.pooling import PoolFrames, pool
-from stage3_mlp.predictions import clip_labels
+from stage3_mlp.predictions import clip_labels, predict_clip
 
 HEAD = "head"
 FUSED = "fused"
 MADE_BY = "make train-mlp"
 
 #: Raise when the same settings would train another head.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 Floats = npt.NDArray[np.float32]
 
@@ -82,9 +83,11 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     if is_current(folder, key):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
         return folder
+    check_splits(manifest)
     checkpoints = run / "checkpoints" / f"{HEAD}-{key}"
     fitted = _fit(recipe, cache, manifest, checkpoints, device, say)
-    save_model(folder, fitted.model, _record(recipe, manifest, key, fitted))
+    smoothing = _smoothing(recipe, cache, manifest, fitted.model)
+    save_model(folder, fitted.model, {**_record(recipe, manifest, key, fitted), "smoothing": smoothing})
     remove_checkpoints(checkpoints.parent, HEAD)
     say(f"Stage 3: best validation CCC {fitted.best['eval_ccc_mean']:.4f} at epoch {fitted.best['epoch']}; {folder}")
     return folder
@@ -130,6 +133,19 @@ def _fit(
         say=say,
         ignore=("intensity", "theta"),
     )
+
+
+def _smoothing(recipe: Recipe, cache: Path, manifest: Manifest, head: Any) -> dict[str, Any]:
+    """What the predictions will be smoothed by, chosen on the validation split, and what else was tried."""
+    from stage3_mlp.smoothing import choose
+
+    head.eval()
+    clips = [clip for clip in manifest.of("validation") if clip.labelled]
+    pool_frames = recipe.stage3.head.pool_frames
+    chosen, tried = choose(
+        recipe.stage3.smoothing, [predict_clip(head, cache, manifest, clip, pool_frames) for clip in clips]
+    )
+    return {"chosen": asdict(chosen), "tried": tried}
 
 
 def _record(recipe: Recipe, manifest: Manifest, key: str, fitted: Any) -> dict[str, Any]:

@@ -30,18 +30,15 @@ class Smoothing(Section):
     """A filter over the predictions of a clip."""
 
     kind: Literal["none", "box", "savitzky-golay", "best"] = Field(
-        "none", description="best: the kind and the width with the best validation CCC, none included"
+        "none", description="best: none, or the kind and width that do best on the validation split"
     )
-    frames: tuple[int, ...] = Field((5, 15, 31, 61), description="widths to choose from, odd numbers of frames")
+    widths_s: tuple[float, ...] = Field((0.2, 0.5, 1.0, 2.0), description="widths in seconds to choose from")
 
-    @field_validator("frames")
+    @field_validator("widths_s")
     @classmethod
-    def _odd(cls, values: tuple[int, ...]) -> tuple[int, ...]:
-        for value in values:
-            if value < 5 or value % 2 == 0:
-                raise ValueError(f"a width is an odd number of frames from 5, not {value}")
-        if not values:
-            raise ValueError("name at least one width")
+    def _positive(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if not values or min(values) <= 0:
+            raise ValueError(f"name at least one width, each above 0 s, not {list(values)}")
         return values
 
 

@@ -93,3 +93,9 @@ def test_a_saved_recipe_is_the_same_recipe(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
     assert load_recipe(str(path)) == recipe
     assert isinstance(recipe, Recipe)
+
+
+def test_selecting_on_test_is_refused() -> None:
+    for stage in ("stage2", "stage3"):
+        with pytest.raises(RecipeError, match="the test split gives the score, once"):
+            load_recipe("demo", (f"{stage}.training.select_on=test",))

@@ -109,7 +109,12 @@ def figures(clips: dict[str, float | None], frames: int = 60, value: float | Non
             {"clip": name, "frames": frames, "ccc_valence": mean, "ccc_arousal": mean, "ccc_mean": mean}
             for name, mean in clips.items()
         ],
-        "references": [{"name": "constant (training mean)", "valence": 0.0, "arousal": 0.0, "mean": math.nan}],
+        "references": [
+            {"name": "constant (training mean)", "valence": 0.0, "arousal": 0.0, "mean": math.nan, "rmse": [0.3, 0.4]},
+            {"name": "published", "valence": 0.24, "arousal": 0.2, "mean": 0.22},
+        ],
+        "ccc_unsmoothed": {"valence": 0.1, "arousal": 0.2, "mean": 0.15} if value is not None else None,
+        "smoothing": {"text": "box, 0.5 s"},
         "remarks": [REMARK],
         "recipe": {"name": "demo", "stage3": {"head": {"d1": 64, "pool_frames": "clip"}}, "note": "<é>"},
         "provenance": PROVENANCE,
@@ -163,6 +168,9 @@ def test_the_score_table_holds_the_figures(page: Page) -> None:
     assert page.row("95\u00a0% interval") == ["0.500 to 0.500"] * 3
     assert page.row("Sign agreement")[:2] == ["50\u00a0%", "50\u00a0%"]
     assert page.row("CCC of: constant (training mean)")[:2] == ["0.000", "0.000"]
+    assert page.row("RMSE of: constant (training mean)")[:2] == ["0.300", "0.400"]
+    assert page.row("CCC of: published") == ["0.240", "0.200", "0.220"] and "RMSE of: published" not in page.text
+    assert page.row("CCC without smoothing (box, 0.5 s)") == ["0.100", "0.200", "0.150"]
     assert page.row("mid") == ["60", "0.500", "0.500", "0.500"]
     assert page.row("none")[1].startswith("—")
 
