@@ -16,7 +16,6 @@ from common.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[npt.ArrayLike, npt.ArrayLike]
-Interval = tuple[float, float]
 
 AXES = ("valence", "arousal")
 
@@ -110,7 +109,7 @@ def score(pairs: Sequence[Pair]) -> Score:
     DataError
         If a clip's shapes are wrong, or a valid target has no finite prediction.
     """
-    clips = [clip for clip in _valid_clips(pairs) if len(clip)]
+    clips = [clip for clip in valid_clips(pairs) if len(clip)]
     pooled: Floats = np.concatenate(clips) if clips else np.empty((0, 2, 2))
     figures = {
         f"{measure.__name__}_{axis}": measure(pooled[:, 0, column], pooled[:, 1, column])
@@ -119,90 +118,6 @@ def score(pairs: Sequence[Pair]) -> Score:
     }
     mean = (figures["ccc_valence"] + figures["ccc_arousal"]) / 2
     return Score(ccc_mean=mean, frames=len(pooled), clips=len(clips), **figures)
-
-
-def bootstrap_over_clips(
-    pairs: Sequence[Pair], repeats: int = 1000, seed: int = 0, level: float = 0.95
-) -> dict[str, Interval]:
-    """Percentile intervals of the pooled score, by drawing whole clips with replacement.
-
-    The frames of a clip belong together, so a clip is drawn or not as a whole. Each clip is reduced once to its
-    sufficient statistics; a repeat then costs O(clips), whatever their length.
-
-    Parameters
-    ----------
-    pairs : as in ``score``; clips without a valid frame take no part
-    repeats : draws, at least 1
-    seed : of the draws; the same seed gives the same intervals
-    level : coverage of the interval, in (0, 1)
-
-    Returns
-    -------
-    dict from ``ccc_valence``, ``ccc_arousal``, ``ccc_mean``, ``rmse_valence``, ``rmse_arousal`` to (low, high).
-        NaN where fewer than two clips have valid frames: one clip says nothing about other clips. Draws for which a
-        figure isn't defined are left out of its interval.
-
-    Raises
-    ------
-    DataError
-        As in ``score``; or if ``repeats`` or ``level`` is out of range.
-    """
-    if repeats < 1 or not 0 < level < 1:
-        raise DataError(
-            f"A bootstrap of {repeats} repeats at level {level} has no meaning.",
-            "Use at least 1 repeat and a level between 0 and 1.",
-        )
-    clips = [clip for clip in _valid_clips(pairs) if len(clip)]
-    names = [f"{figure}_{axis}" for figure in ("ccc", "rmse") for axis in AXES]
-    if len(clips) < 2:
-        return {name: (float("nan"), float("nan")) for name in [*names, "ccc_mean"]}
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(clips), np.full(len(clips), 1 / len(clips)), size=repeats)  # (repeats, clips)
-    figures: dict[str, Floats] = {}
-    for column, axis in enumerate(AXES):
-        statistics, shift = _sufficient_statistics([clip[:, :, column] for clip in clips])
-        figures[f"ccc_{axis}"], figures[f"rmse_{axis}"] = _from_statistics(draws @ statistics, shift)
-    figures["ccc_mean"] = (figures["ccc_valence"] + figures["ccc_arousal"]) / 2
-    return {name: _interval(values, level) for name, values in figures.items()}
-
-
-def _sufficient_statistics(clips: list[Floats]) -> tuple[Floats, float]:
-    """Per clip n, sums, sums of squares and cross product, (clips, 6), of values shifted to the pooled means.
-
-    Without the shift, the variance of nearly constant values is the difference of two large numbers. Also returns
-    what the shift takes from mean_p - mean_t. ``clips`` are (T, 2): prediction, target.
-    """
-    first = clips[0][0]  # exact for constant values, where a mean may be one rounding off
-    frames = sum(len(clip) for clip in clips)
-    shift = first + sum((clip - first).sum(axis=0) for clip in clips) / frames
-    rows = []
-    for clip in clips:
-        p, t = (clip - shift).T
-        rows.append([len(clip), p.sum(), t.sum(), p @ p, t @ t, p @ t])
-    return np.array(rows), float(shift[0] - shift[1])
-
-
-def _from_statistics(sums: Floats, shift: float) -> tuple[Floats, Floats]:
-    """CCC and RMSE of each row of pooled statistics (repeats, 6)."""
-    n, sum_p, sum_t, sum_pp, sum_tt, sum_pt = sums.T
-    mean_p, mean_t = sum_p / n, sum_t / n
-    variance_p = np.maximum(sum_pp / n - mean_p**2, 0)
-    variance_t = np.maximum(sum_tt / n - mean_t**2, 0)
-    covariance = sum_pt / n - mean_p * mean_t
-    offset = (mean_p - mean_t + shift) ** 2
-    spread = variance_p + variance_t
-    defined = (n >= 2) & (spread > 0)
-    concordance = np.full(len(n), np.nan)
-    np.divide(2 * covariance, spread + offset, out=concordance, where=defined)
-    return concordance, np.sqrt(np.maximum(spread - 2 * covariance, 0) + offset)
-
-
-def _interval(values: Floats, level: float) -> Interval:
-    defined = values[~np.isnan(values)]
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = np.percentile(defined, [50 * (1 - level), 50 * (1 + level)])
-    return float(low), float(high)
 
 
 def _constant(values: Floats) -> bool:
@@ -220,7 +135,7 @@ def _valid(prediction: npt.ArrayLike, target: npt.ArrayLike) -> tuple[Floats, Fl
     return _finite(p[valid], "prediction"), _finite(t[valid], "target")
 
 
-def _valid_clips(pairs: Sequence[Pair]) -> list[Floats]:
+def valid_clips(pairs: Sequence[Pair]) -> list[Floats]:
     """Per clip the frames with both labels, (T_valid, 2, 2): prediction and target, then valence and arousal."""
     clips = []
     for number, (prediction, target) in enumerate(pairs, start=1):

@@ -155,8 +155,8 @@ class Stored:
             return np.asarray(file[self.name][start:stop])
 
 
-def read_summary(path: Path) -> tuple[str, int, bool]:
-    """A clip file's ``content``, its number of frames, and whether it has labels; datasets and attributes are there.
+def read_summary(path: Path) -> tuple[dict[str, Any], int, bool]:
+    """A clip file's attributes, its number of frames, and whether it has labels; its datasets are all there.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def read_summary(path: Path) -> tuple[str, int, bool]:
     """
     with opened(path) as file:
         frames = check_structure(file, path)
-        return str(attributes_of(file, path).get("content", "")), frames, VALENCE in file
+        return attributes_of(file, path), frames, VALENCE in file
 
 
 def read_locations(path: Path) -> tuple[dict[str, Location], dict[str, Any]]:

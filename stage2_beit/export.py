@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from common.files import remove_partials
 from common.manifest import CachedClip, Manifest, read_manifest, write_manifest
 from common.recipe import Recipe, fingerprint
 from common.rows import Array
-from common.schema import AROUSAL, MODALITIES, REFINED, REFINED_DTYPE, TIME, VALENCE, present
+from common.schema import AROUSAL, MODALITIES, REFINED, REFINED_DTYPE, TIME, VALENCE, Modality, present
 from common.store import read_attributes, validate, write_clip
 from common.windows import CachedArrays, FeatureWindows, collate
 from stage2_beit.train import MADE_BY
@@ -26,7 +26,15 @@ FUSED = "fused"
 CODE_VERSION = 1
 
 
-def export(fusion: Path, cache: Path, run: Path, device: str, say: Callable[[str], None]) -> Manifest:
+def export(
+    fusion: Path,
+    cache: Path,
+    run: Path,
+    device: str,
+    say: Callable[[str], None],
+    *,
+    without: Sequence[Modality] = (),
+) -> Manifest:
     """Export F_refined for all clips of a run, those that are there already excepted.
 
     Windows overlap as in training; where they do, their F_refined is averaged. Every frame gets exactly one row.
@@ -37,6 +45,8 @@ def export(fusion: Path, cache: Path, run: Path, device: str, say: Callable[[str
         Folder of a trained stage 2, of this run or of another.
     cache, run : Path
         Where the features are; ``run/fused/manifest.json`` is written.
+    without : modalities
+        Withheld as if no frame had them; the model is asked how it does without.
 
     Raises
     ------
@@ -47,7 +57,8 @@ def export(fusion: Path, cache: Path, run: Path, device: str, say: Callable[[str
     record = read_record(fusion, made_by=MADE_BY)
     recipe = Recipe.model_validate(record["recipe"])
     remarks = _check_encoders(record, manifest, fusion)
-    window, modalities = recipe.stage2.window, recipe.stage2.modalities
+    window = recipe.stage2.window
+    modalities = [modality for modality in recipe.stage2.modalities if modality not in without]
     key = fingerprint("fused", CODE_VERSION, record["weights_sha256"], window.shaping(), modalities)
     folder = cache / FUSED / key
     remove_partials(folder)

@@ -42,13 +42,13 @@ class FeatureInput(nn.Module):
 
 
 def drop_modalities(present: Mapping[Modality, Tensor], probability: float) -> dict[Modality, Tensor]:
-    """Hide each modality of each window with ``probability``, but never all three of a window.
+    """Hide each modality of each window with ``probability``, but never all that the window has.
 
     ``present`` holds (B, T) bool masks; so does what is returned. Draws from torch's default generator.
     """
-    first = present[MODALITIES[0]]
-    dropped = torch.rand(len(first), len(MODALITIES), device=first.device) < probability
-    kept = ~dropped | dropped.all(dim=1, keepdim=True)
+    there = torch.stack([present[m].any(dim=1) for m in MODALITIES], dim=1)  # (B, M)
+    dropped = torch.rand(there.shape, device=there.device) < probability
+    kept = ~dropped | ~(there & ~dropped).any(dim=1, keepdim=True)
     return {m: present[m] & kept[:, index, None] for index, m in enumerate(MODALITIES)}
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.bootstrap import bootstrap_over_clips
 from common.manifest import CachedClip, Manifest
-from common.metrics import AXES, Score, bootstrap_over_clips, score
+from common.metrics import AXES, Score, score
 from common.windows import CachedArrays
 from stage3_mlp.predictions import ClipPrediction, clip_labels
 

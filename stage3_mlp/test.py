@@ -40,7 +40,7 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
     manifest = read_manifest(run / FUSED)
     record = read_record(run / HEAD, made_by=MADE_BY)
     check_splits(manifest)
-    split, clips, remarks = _scored_clips(manifest)
+    split, clips, remarks = scored_clips(manifest)
     key = fingerprint("test", CODE_VERSION, record["weights_sha256"], split, [(c.id, c.content) for c in clips])
     folder = run / "test"
     known = _known(folder, key)
@@ -73,7 +73,20 @@ def predict_clips(
     return [smoother.over(predict_clip(head, cache, manifest, clip, pool_frames)) for clip in clips]
 
 
-def _scored_clips(manifest: Manifest) -> tuple[Split, list[CachedClip], list[str]]:
+def scored_predictions(cache: Path, run: Path, device: str) -> list[ClipPrediction]:
+    """The predictions that `test` scores, of a trained run."""
+    manifest = read_manifest(run / FUSED)
+    return predict_clips(run / HEAD, cache, manifest, scored_clips(manifest)[1], device)
+
+
+def scored_clips(manifest: Manifest) -> tuple[Split, list[CachedClip], list[str]]:
+    """The split that is scored, its labelled clips, and what must be said about it.
+
+    Raises
+    ------
+    DataError
+        If neither the test nor the validation split has labels.
+    """
     for split, remark in (
         ("test", []),
         ("validation", ["There are no test labels: this is the validation split, on which epochs were selected."]),

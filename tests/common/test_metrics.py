@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import DataError
-from common.metrics import bootstrap_over_clips, ccc, pearson, rmse, score, sign_agreement
+from common.metrics import ccc, pearson, rmse, score, sign_agreement
 from tests.reference.loss import ccc as reference_ccc
 
 
@@ -138,52 +138,3 @@ def test_score_names_the_clip_at_fault():
         score([good, (np.zeros(3), np.zeros(3))])
     with pytest.raises(DataError, match="At 1 of 3 annotated frames the prediction of clip 2 is NaN"):
         score([good, (np.array([[0, 0], [np.nan, 0], [0, 0]]), np.zeros((3, 2)))])
-
-
-@pytest.mark.parametrize("offset", [0.0, 1e5])
-def test_bootstrap_equals_drawing_the_clips_themselves(rng, offset):
-    clips = some_clips(rng, offset=offset)
-    intervals = bootstrap_over_clips(clips, repeats=200, seed=5, level=0.9)
-    draws = np.random.default_rng(5).multinomial(len(clips), np.full(len(clips), 1 / len(clips)), size=200)
-    drawn = [score([clip for clip, times in zip(clips, draw, strict=True) for _ in range(times)]) for draw in draws]
-    for name, interval in intervals.items():
-        expected = np.percentile([getattr(one, name) for one in drawn], [5, 95])
-        np.testing.assert_allclose(interval, expected, atol=1e-9)
-    assert set(intervals) == {"ccc_valence", "ccc_arousal", "ccc_mean", "rmse_valence", "rmse_arousal"}
-
-
-def test_bootstrap_is_repeatable_and_holds_the_score(rng):
-    clips = some_clips(rng, lengths=(30,) * 20)
-    first, again = bootstrap_over_clips(clips, seed=1), bootstrap_over_clips(clips, seed=1)
-    assert first == again != bootstrap_over_clips(clips, seed=2)
-    pooled = score(clips)
-    for name, (low, high) in first.items():
-        assert low < getattr(pooled, name) < high
-
-
-def test_intervals_narrow_with_more_clips(rng):
-    def width(number):
-        low, high = bootstrap_over_clips(some_clips(rng, lengths=(20,) * number))["ccc_mean"]
-        return high - low
-
-    assert width(200) < 0.5 * width(10)
-
-
-def test_one_clip_has_no_interval(rng):
-    clips = [*some_clips(rng, lengths=(50,)), (np.zeros((5, 2)), np.full((5, 2), np.nan))]
-    assert all(np.isnan(bound) for interval in bootstrap_over_clips(clips).values() for bound in interval)
-
-
-def test_draws_without_a_defined_ccc_are_left_out(rng):
-    constant = (np.full((7, 2), 0.1), np.full((7, 2), 0.1))
-    low, high = bootstrap_over_clips([constant, *some_clips(rng, lengths=(30,))], repeats=100)["ccc_mean"]
-    assert np.isfinite([low, high]).all()
-    only_constant = bootstrap_over_clips([constant, constant], repeats=20)
-    assert np.isnan(only_constant["ccc_mean"]).all()
-    assert only_constant["rmse_valence"] == (0, 0)
-
-
-@pytest.mark.parametrize(("repeats", "level"), [(0, 0.95), (10, 1.0), (10, 0.0)])
-def test_a_bootstrap_needs_repeats_and_a_level(rng, repeats, level):
-    with pytest.raises(DataError, match=f"A bootstrap of {repeats} repeats at level {level}"):
-        bootstrap_over_clips(some_clips(rng), repeats=repeats, level=level)

@@ -7,14 +7,22 @@ import torch
 from common.losses import regression_loss
 from common.schema import MODALITIES
 from stage2_beit.inputs import drop_modalities, sinusoids
+from tests.reference import assert_close
 from tests.reference.fusion import fuse
 from tests.stage2.small_fusion import VARIANTS, B, T, a_batch, labels, make, statistics
 
+ENCODERS = {
+    "bare": {"block": "bare"},
+    "additive": {"attention": "additive"},
+    "beit": {"attention": "beit"},
+}
+
 
 @pytest.mark.parametrize("pathway", ["paper", "released"])
-@pytest.mark.parametrize("block", ["beit", "bare"])
-def test_the_whole_fusion_is_equations_13_to_25(pathway, block):
-    model, batch = make(pathway=pathway, block=block), a_batch()
+@pytest.mark.parametrize("arrangement", ["series", "parallel"])
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_the_whole_fusion_is_equations_13_to_25(pathway, arrangement, encoder):
+    model, batch = make(pathway=pathway, arrangement=arrangement, **ENCODERS[encoder]), a_batch()
     model.set_statistics(statistics())
     out = model(**batch, output_attentions=True)
     state = {name: value.double().numpy() for name, value in model.state_dict().items()}
@@ -27,15 +35,17 @@ def test_the_whole_fusion_is_equations_13_to_25(pathway, block):
             {m: one[f"present_{m}"] for m in MODALITIES},
             frames,
             pathway=pathway,
-            block=block,
+            encoder=encoder,
+            arrangement=arrangement,
             heads=2,
+            beit_heads=4,
             layers=2,
         )
-        np.testing.assert_allclose(out.refined[b].detach().numpy()[frames], refined[frames], atol=1e-5, rtol=1e-5)
-        np.testing.assert_allclose(out.prediction[b].detach().numpy()[frames], prediction[frames], atol=1e-5, rtol=1e-5)
+        assert_close(out.refined[b][frames], refined[frames])
+        assert_close(out.prediction[b][frames], prediction[frames])
         assert set(out.attentions) == set(maps)
         for name, one_map in out.attentions.items():
-            np.testing.assert_allclose(one_map[b].detach().numpy(), maps[name], atol=1e-5)
+            assert_close(one_map[b], maps[name])
 
 
 @pytest.mark.parametrize("changes", VARIANTS)
@@ -186,3 +196,10 @@ def test_equal_seeds_give_equal_models():
     first, again, other = (make(seed, scramble=False).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["projection.weight"], other["projection.weight"])
+
+
+def test_what_a_window_has_is_never_hidden_altogether():
+    torch.manual_seed(0)
+    present = {m: torch.full((500, 3), m == "text") for m in MODALITIES}
+    kept = drop_modalities(present, 0.6)
+    assert kept["text"].all() and not kept["visual"].any()

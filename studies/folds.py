@@ -1,0 +1,124 @@
+"""K folds over training and validation, and their ensemble: every clip trains, every clip selects, none does both."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from common.errors import DataError
+from common.files import write_json
+from common.manifest import CachedClip, Manifest, check_splits, read_manifest
+from common.polar import to_polar
+from common.provenance import provenance
+from common.recipe import Recipe
+from common.schema import Split
+from stage3_mlp.predictions import ClipPrediction, write_predictions
+from stage3_mlp.scoring import figures, references
+from stage3_mlp.train import FUSED
+from studies.chain import Places, train_and_score
+from studies.tables import in_lines, write_study
+
+FOLDS = "folds"
+
+
+def fold_of(clips: Sequence[CachedClip], folds: int) -> dict[str, int]:
+    """Deal clips over folds of nearly equal numbers of frames; the clips of one source stay together.
+
+    The longest go first, each to the fold with the fewest frames; the same clips are dealt alike on every machine.
+
+    Raises
+    ------
+    DataError
+        If there are fewer sources than folds.
+    """
+    sources: dict[str, list[CachedClip]] = {}
+    for clip in clips:
+        sources.setdefault(clip.source, []).append(clip)
+    if len(sources) < folds:
+        raise DataError(f"{len(sources)} labelled videos can't be dealt over {folds} folds.", "Set folds lower.")
+
+    def order(source: str) -> tuple[int, str]:
+        ids = ",".join(sorted(clip.id for clip in sources[source]))
+        return -sum(clip.frames for clip in sources[source]), hashlib.sha256(ids.encode()).hexdigest()
+
+    sizes = [0] * folds
+    dealt: dict[str, int] = {}
+    for source in sorted(sources, key=order):
+        fold = int(np.argmin(sizes))
+        sizes[fold] += sum(clip.frames for clip in sources[source])
+        dealt |= {clip.id: fold for clip in sources[source]}
+    return dealt
+
+
+def fold_manifest(manifest: Manifest, dealt: dict[str, int], fold: int) -> Manifest:
+    """The manifest with the clips of ``fold`` as validation and all others of training and validation as training."""
+
+    def split(clip: CachedClip) -> Split:
+        if clip.id not in dealt:
+            return clip.split
+        return "validation" if dealt[clip.id] == fold else "train"
+
+    return replace(manifest, clips=tuple(replace(clip, split=split(clip)) for clip in manifest.clips))
+
+
+def ensemble(members: Sequence[ClipPrediction]) -> ClipPrediction:
+    """The mean of several predictions of one clip, in both forms."""
+    values = np.asarray(np.mean([member.values for member in members], axis=0, dtype=np.float64))
+    intensity, theta = to_polar(values[:, 0], values[:, 1])
+    return replace(
+        members[0],
+        values=values.astype(np.float32),
+        intensity=intensity.astype(np.float32),
+        theta=theta.astype(np.float32),
+        unsmoothed=None,
+    )
+
+
+def study_folds(recipe: Recipe, places: Places) -> dict[str, Any]:
+    """Train a run per fold, each selected on its own fold, and score their ensemble on the test split.
+
+    Writes ``run/folds/{folds.csv, folds.json, predictions.csv, metrics.json}``.
+
+    Raises
+    ------
+    DataError
+        If the test split has no labels: validation clips were trained on, and can't give a score.
+    """
+    manifest, folder = read_manifest(places.run), places.run / FOLDS
+    check_splits(manifest)
+    if not any(clip.labelled for clip in manifest.of("test")):
+        raise DataError(
+            f"{manifest.data} has no labelled test clip.",
+            "Folds train on the validation clips as well, so only a test split can score their ensemble.",
+        )
+    dealt = fold_of([clip for clip in manifest.of("train", "validation") if clip.labelled], recipe.folds)
+    places.say(f"Folds: {recipe.name}, {recipe.folds} trainings over {len(dealt)} clips")
+    runs = []
+    for fold in range(recipe.folds):
+        runs.append(train_and_score(recipe, fold_manifest(manifest, dealt, fold), folder / str(fold), places))
+        places.say(f"  fold {fold}: CCC {runs[-1].metrics['ccc']['mean']:.4f}")
+    predictions = [ensemble(clip) for clip in zip(*(run.predictions for run in runs), strict=True)]
+    metrics = {
+        "run": places.run.name,
+        "split": "test",
+        **figures(predictions, recipe.seed),
+        "references": references(places.cache, read_manifest(folder / "0" / FUSED), predictions),
+        "folds": dealt,
+        "recipe": recipe.model_dump(mode="json"),
+        "provenance": provenance(),
+    }
+    write_predictions(folder / "predictions.csv", predictions)
+    write_json(folder / "metrics.json", metrics)
+    rows = [{"fold": str(fold), **run.metrics["ccc"]} for fold, run in enumerate(runs)]
+    rows.append({"fold": "ensemble", **metrics["ccc"]})
+    path = write_study(folder, FOLDS, rows)
+    for line in in_lines(rows):
+        places.say(line)
+    low, high = metrics["intervals"]["ccc_mean"]
+    places.say(f"ensemble: mean CCC {metrics['ccc']['mean']:.4f}, 95 % [{low:.4f}, {high:.4f}] over clips")
+    places.say(f"Table: {path}")
+    return metrics

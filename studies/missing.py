@@ -1,0 +1,66 @@
+"""A trained run without some of its modalities: what a broken microphone, or a hidden face, does to its score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from common.artefacts import read_record
+from common.bootstrap import bootstrap_over_clips
+from common.manifest import read_manifest, write_manifest
+from common.metrics import score
+from common.recipe import Recipe
+from stage2_beit.export import export
+from stage2_beit.train import FUSION
+from stage3_mlp.test import predict_clips, scored_clips
+from stage3_mlp.train import FUSED, HEAD, MADE_BY
+from studies.ablate import subsets
+from studies.chain import Places
+from studies.tables import in_lines, write_study
+
+MISSING = "missing"
+
+
+def study_missing(places: Places) -> list[dict[str, Any]]:
+    """Score a trained run with each subset of its modalities there at test time; no training.
+
+    Writes ``run/missing/missing.csv`` and ``.json``. The first row is the run as it was scored.
+
+    Raises
+    ------
+    CacheError
+        If the run isn't trained.
+    """
+    run, folder = places.run, places.run / MISSING
+    record = read_record(run / HEAD, made_by=MADE_BY)
+    modalities = Recipe.model_validate(record["recipe"]).stage2.modalities
+    manifest = read_manifest(run)
+    split, clips, _ = scored_clips(read_manifest(run / FUSED))
+    names = {clip.id for clip in clips}
+    kept = tuple(clip for clip in manifest.clips if clip.id in names)
+    write_manifest(folder, replace(manifest, clips=kept))
+    places.say(f"Missing modalities: {run}, {split} split, {len(names)} clips")
+    rows: list[dict[str, Any]] = []
+    for there in reversed(subsets(modalities)):
+        without = [modality for modality in modalities if modality not in there]
+        fused = export(run / FUSION, places.cache, folder, places.device, places.detail, without=without)
+        predictions = predict_clips(run / HEAD, places.cache, fused, fused.clips, places.device)
+        pairs = [(prediction.values, prediction.labels) for prediction in predictions]
+        found = score(pairs)
+        low, high = bootstrap_over_clips(pairs, seed=record["seed"])["ccc_mean"]
+        rows.append(
+            {
+                "there": " + ".join(there),
+                "withheld": " + ".join(without) or "nothing",
+                "valence": found.ccc_valence,
+                "arousal": found.ccc_arousal,
+                "mean": found.ccc_mean,
+                "low": low,
+                "high": high,
+            }
+        )
+    path = write_study(folder, MISSING, rows, split=split, recipe=record["recipe"])
+    for line in in_lines(rows):
+        places.say(line)
+    places.say(f"low, high: 95 % over clips. Table: {path}")
+    return rows

@@ -1,0 +1,89 @@
+"""The same recipe with several seeds: how much of a score is luck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.bootstrap import interval, mean_ccc_draws
+from common.errors import CacheError, UsageError
+from common.manifest import Manifest, read_manifest
+from common.recipe import Recipe
+from studies.chain import Places, Scored, train_and_score
+from studies.tables import in_lines, write_study
+
+SEEDS = "seeds"
+COLUMNS = ("valence", "arousal", "mean")
+
+
+def seed_recipes(recipe: Recipe, number: int) -> list[Recipe]:
+    """``number`` recipes that differ in their seed alone, from the recipe's own seed on.
+
+    Raises
+    ------
+    UsageError
+        If ``number`` is below 1.
+    """
+    if number < 1:
+        raise UsageError(f"{number} seeds can't be trained.", "Give --seeds 1 or more.")
+    return [recipe.model_copy(update={"seed": recipe.seed + index}) for index in range(number)]
+
+
+def run_seeds(recipe: Recipe, manifest: Manifest, folder: Path, number: int, places: Places) -> list[Scored]:
+    """Train and score ``folder/<seed>`` for each of ``number`` seeds."""
+    runs = []
+    for one in seed_recipes(recipe, number):
+        runs.append(train_and_score(one, manifest, folder / str(one.seed), places))
+        places.say(f"  {folder.name}, seed {one.seed}: CCC {runs[-1].metrics['ccc']['mean']:.4f}")
+    return runs
+
+
+def summary(runs: Sequence[Scored], repeats: int = 1000) -> dict[str, Any]:
+    """Mean and standard deviation (n - 1) over seeds, and a 95 % interval over clips and seeds, of the mean CCC."""
+    values = {name: np.array([run.metrics["ccc"][name] for run in runs]) for name in COLUMNS}
+    (draws,) = mean_ccc_draws([[run.pairs for run in runs]], repeats)
+    low, high = interval(draws)
+    return {
+        **{name: float(value.mean()) for name, value in values.items()},
+        "spread": float(values["mean"].std(ddof=1)) if len(runs) > 1 else None,
+        "low": low,
+        "high": high,
+    }
+
+
+def study_seeds(recipe: Recipe, number: int, places: Places) -> dict[str, Any]:
+    """Mean and spread of the score over seeds: ``run/seeds/seeds.csv`` and ``.json``."""
+    manifest = read_manifest(places.run)
+    folder = places.run / SEEDS
+    places.say(f"Seeds: {recipe.name}, {number} trainings")
+    runs = run_seeds(recipe, manifest, folder, number, places)
+    found = summary(runs)
+    rows = [{"seed": run.metrics["seed"], **{name: run.metrics["ccc"][name] for name in COLUMNS}} for run in runs]
+    path = write_study(folder, SEEDS, rows, summary=found, recipe=recipe.model_dump(mode="json"))
+    for line in in_lines(rows):
+        places.say(line)
+    spread = "" if found["spread"] is None else f" \N{PLUS-MINUS SIGN} {found['spread']:.4f} over seeds"
+    places.say(
+        f"mean CCC {found['mean']:.4f}{spread}, 95 % [{found['low']:.4f}, {found['high']:.4f}] over clips and seeds"
+    )
+    places.say(f"Table: {path}")
+    return found
+
+
+def seeds_of(run: Path) -> list[Path]:
+    """The runs that `study_seeds` left below ``run``, or ``run`` alone where there are none.
+
+    Raises
+    ------
+    CacheError
+        If ``run`` isn't a trained run either.
+    """
+    found = [path for path in (run / SEEDS).glob("*") if (path / "head" / "record.json").is_file()]
+    if found:
+        return sorted(found, key=lambda path: int(path.name))
+    if not (run / "head" / "record.json").is_file():
+        raise CacheError(f"There is no trained run in {run}.", "Name a run that `make test` or `make seeds` has made.")
+    return [run]

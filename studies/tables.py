@@ -1,0 +1,49 @@
+"""A study's table: to the terminal, as CSV, and with all behind it as JSON."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.files import write_json, written_whole
+from common.provenance import provenance
+
+Row = Mapping[str, Any]
+
+
+def write_study(folder: Path, name: str, rows: Sequence[Row], **details: Any) -> Path:
+    """Write ``<name>.csv`` with ``rows`` and ``<name>.json`` with everything; returns the CSV's path.
+
+    Parameters
+    ----------
+    rows : dicts with the same keys; floats are written at full precision, None and NaN as an empty cell
+    details : further JSON values
+    """
+    path = folder / f"{name}.csv"
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({key: None if value != value else value for key, value in row.items()} for row in rows)
+    write_json(folder / f"{name}.json", {"rows": list(rows), **details, "provenance": provenance()})
+    return path
+
+
+def in_lines(rows: Sequence[Row]) -> list[str]:
+    """The rows as aligned lines, the names of the columns first; floats with four decimals."""
+    cells = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    ]
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
