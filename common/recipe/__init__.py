@@ -1,8 +1,9 @@
 """One recipe is one experiment: every setting of the three stages, typed, validated together, fingerprinted.
 
-A recipe is YAML (``recipes/*.yaml``); ``--set stage2.window.frames=64`` overrides single values. Whatever shapes
-a result is part of its fingerprint; whatever only changes the speed (batch size of a frozen encoder, worker
-processes) is listed in ``SPEED_ONLY`` of its section and is not.
+A recipe is YAML (``recipes/*.yaml``); one that says ``base: maven`` holds only what differs from that recipe, and
+``--set stage2.window.frames=64`` overrides single values. Whatever shapes a result is part of its fingerprint;
+whatever only changes the speed (batch size of a frozen encoder, worker processes) is listed in ``SPEED_ONLY`` of its
+section and is not.
 """
 
 from __future__ import annotations
@@ -65,25 +66,26 @@ class Recipe(Section):
 def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe by name (``demo``) or path, apply ``key.path=value`` overrides, and validate it.
 
+    A file may name a ``base``: another recipe's name, or a path relative to the file. Its settings are laid over the
+    base's, section by section; values and lists replace.
+
     Raises
     ------
     RecipeError
-        If the file can't be found or parsed; or, all at once, for every key that doesn't fit.
+        If the file or a base can't be found or parsed, or a recipe is its own base; or, all at once, for every key
+        that doesn't fit.
     """
-    path = _find(name_or_path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"{path} isn't valid YAML: {reason}.", "Correct it there.") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path} holds {type(values).__name__}, not settings.", "Start from recipes/demo.yaml.")
+    layers = _layers(_find(name_or_path))
+    values: dict[str, Any] = {}
+    for layer in reversed(layers.values()):
+        values = _laid_over(values, layer)
     for override in overrides:
         _apply(values, override)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(_all_faults(path, error), "Correct these keys, or the --set that gave them.") from error
+        files = " on ".join(map(str, layers))
+        raise RecipeError(_all_faults(files, error), "Correct these keys, or the --set that gave them.") from error
 
 
 def fingerprint(*parts: Any) -> str:
@@ -95,9 +97,61 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _layers(path: Path) -> dict[Path, dict[str, Any]]:
+    """The settings of a recipe file, of its base, of that one's base, and so on, by their files, without ``base``."""
+    layers: dict[Path, dict[str, Any]] = {}
+    while path.resolve() not in (known.resolve() for known in layers):
+        values = _read(path)
+        base = values.pop("base", None)
+        layers[path] = values
+        if base is None:
+            return layers
+        path = _find_base(path, base)
+    chain = " -> ".join(map(str, (*layers, path)))
+    raise RecipeError(f"A recipe is its own base: {chain}.", "Remove one of these `base:` lines.")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path} isn't valid YAML: {reason}.", "Correct it there.") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path} holds {type(values).__name__}, not settings.", "Start from recipes/demo.yaml.")
+    return values
+
+
+def _find_base(path: Path, base: Any) -> Path:
+    if not isinstance(base, str):
+        raise RecipeError(f"{path}: base is {base!r}.", "It is a recipe's name, or the path of one from this file.")
+    try:
+        return _find(str(path.parent / base) if _is_path(base) else base)
+    except RecipeError as error:
+        raise RecipeError(f"{path} has the base {base!r}. {error.problem}", error.cure) from error
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """``above``'s values in place of ``below``'s; where both are sections, key by key.
+
+    Each section of ``above`` is copied: YAML aliases are one object, and an override is to change one place.
+    """
+    values = dict(below)
+    for key, value in above.items():
+        if isinstance(value, dict):
+            under = below.get(key)
+            value = _laid_over(under if isinstance(under, dict) else {}, value)
+        values[key] = value
+    return values
+
+
+def _is_path(name_or_path: str) -> bool:
+    return Path(name_or_path).suffix in {".yaml", ".yml"} or "/" in name_or_path
+
+
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
-    if path.suffix in {".yaml", ".yml"} or "/" in name_or_path:
+    if _is_path(name_or_path):
         if path.is_file():
             return path
         raise RecipeError(f"There is no recipe at {path}.", f"Known by name: {_known()}.")
@@ -128,8 +182,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise RecipeError(f"--set {override!r}: the value isn't valid YAML.", "Put it in quotes.") from error
 
 
-def _all_faults(path: Path, error: ValidationError) -> str:
-    lines = [f"{path} has {error.error_count()} fault(s):"]
+def _all_faults(files: str, error: ValidationError) -> str:
+    lines = [f"{files} has {error.error_count()} fault(s):"]
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"]) or "the recipe as a whole"
         value = "" if fault["type"] in {"missing", "extra_forbidden"} else f" (it is {fault['input']!r})"

@@ -45,3 +45,13 @@ def one_minus_ccc(prediction, target):
         gradient[rows, axis] = -0.5 * 2 * (dc * s - c * ds) / s**2
         values.append(ccc(x, y))
     return 1 - np.mean(values), gradient
+
+
+def loss(kind, prediction, target, weight):
+    """Value and gradient of ``mse``, ``ccc`` (1 - CCC) or ``mse+ccc``, the second weighed."""
+    if kind == "mse":
+        return mse(prediction, target)
+    if kind == "ccc":
+        return one_minus_ccc(prediction, target)
+    (one, one_gradient), (two, two_gradient) = mse(prediction, target), one_minus_ccc(prediction, target)
+    return one + weight * two, one_gradient + weight * two_gradient

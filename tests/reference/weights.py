@@ -39,9 +39,17 @@ def additive_attention(state, prefix=""):
     return tuple(state[f"{prefix}{name}"] for name in ("query.weight", "key.weight", "query.bias", "v"))
 
 
-def additive_block(state, prefix=""):
+def dot_product_attention(state, prefix=""):
+    layers = {name: linear(state, f"{prefix}{name[0]}_proj") for name in ("query", "value", "output")}
+    return {**layers, "key": state[f"{prefix}k_proj.weight"].T}
+
+
+def beit_block(state, prefix=""):
+    """Parameters of a block with additive attention, or with BEiT's own."""
+    own = f"{prefix}attention.q_proj.weight" in state
+    attention = dot_product_attention if own else additive_attention
     return {
-        "attention": additive_attention(state, f"{prefix}attention."),
+        "attention": attention(state, f"{prefix}attention."),
         "layernorm_before": norm(state, f"{prefix}layernorm_before"),
         "layernorm_after": norm(state, f"{prefix}layernorm_after"),
         "fc1": linear(state, f"{prefix}mlp.fc1"),

@@ -1,6 +1,5 @@
 """Masked attention, the six paths in both readings, and self-attention, against the equations."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,6 +14,7 @@ from stage2_beit.attention import (
     masked_attention,
     path_name,
 )
+from tests.reference import assert_close as close
 from tests.reference import attention as reference
 from tests.reference import weights
 
@@ -36,10 +36,6 @@ def some_features(missing=0.4):
     present = {m: torch.rand(B, T) > missing for m in MODALITIES}
     present["text"][1] = False  # a window without a word
     return features, present
-
-
-def close(ours, theirs, tolerance=1e-5):
-    np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=tolerance, rtol=tolerance)
 
 
 def test_masked_attention_is_eq_13():

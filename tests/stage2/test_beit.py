@@ -1,6 +1,7 @@
 """Additive attention and the encoders around it; BEiT's own layers, fresh and from a checkpoint."""
 
-import numpy as np
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from transformers import BeitConfig, BeitForMaskedImageModeling, BeitModel, ViTC
 
 from common.errors import ModelError, RecipeError
 from stage2_beit.beit import AdditiveAttention, AdditiveBlock, BeitEncoder, load_beit_layers
+from tests.reference import assert_close as close
 from tests.reference import refinement as reference
 from tests.reference import weights
 
@@ -29,10 +31,6 @@ def a_window(empty=True, dtype=torch.float32):
     mask[0] = True
     mask[2] = not empty
     return torch.randn(B, T, E, dtype=dtype), mask
-
-
-def close(ours, theirs):
-    np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=1e-5, rtol=1e-5)
 
 
 def test_additive_attention_is_eq_21_to_24():
@@ -116,7 +114,7 @@ def test_additive_blocks_are_the_equations_in_their_frame(block):
         if block == "bare":
             expected = reference.additive_attention(x, valid, *weights.additive_attention(arrays(module), "attention."))
         else:
-            expected = reference.additive_block(x, valid, weights.additive_block(arrays(module)))
+            expected = reference.beit_block(x, valid, weights.beit_block(arrays(module)))
         close(out[b], expected)
 
 
@@ -125,13 +123,26 @@ def test_bare_has_eq_21_to_24_and_nothing_else():
     assert names == {"attention.v", "attention.query.weight", "attention.query.bias", "attention.key.weight"}
 
 
-def test_encoders_come_one_after_the_other():
-    encoder, (h, mask) = BeitEncoder(E, layers=3, block="bare").eval(), a_window()
-    x = h
-    for layer in encoder.layers:
-        x = layer(x, mask)
-    assert len(encoder.layers) == 3
-    assert torch.equal(encoder(h, mask), x)
+@pytest.mark.parametrize("arrangement", ["series", "parallel"])
+@pytest.mark.parametrize("attention", ["additive", "beit"])
+def test_encoders_are_composed_as_eq_25_or_side_by_side(arrangement, attention):
+    settings = {"attention": attention, "arrangement": arrangement, "heads": 4, "mlp_ratio": 2}
+    encoder, (h, mask) = BeitEncoder(E, layers=3, **settings).eval(), a_window(empty=False)
+    mask[2, :2] = True
+    for parameter in encoder.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    out, state = encoder(h, mask), arrays(encoder)
+    for b in range(B):
+        blocks = [
+            partial(
+                reference.beit_block,
+                valid=mask[b].numpy(),
+                p=weights.beit_block(state, f"layers.{n}."),
+                heads=4 if attention == "beit" else None,
+            )
+            for n in range(3)
+        ]
+        close(out[b], reference.compose(blocks, h[b].double().numpy(), arrangement))
 
 
 def test_attention_weights_are_dropped_in_training_alone():

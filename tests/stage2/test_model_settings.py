@@ -8,7 +8,8 @@ from transformers import BeitConfig, BeitModel
 from common.errors import CacheError, DataError, ModelError, RecipeError
 from common.schema import MODALITIES
 from stage2_beit.beit import load_beit_layers
-from stage2_beit.model import FusionConfig, FusionModel
+from stage2_beit.config import FusionConfig
+from stage2_beit.model import FusionModel
 from tests.stage2.small_fusion import VARIANTS, B, T, a_batch, make, statistics
 
 # Statistics
@@ -40,6 +41,17 @@ def test_published_fault_test_clips_were_standardised_by_themselves():
     model.set_statistics(statistics())
     shifted = batch | {"visual": batch["visual"] + 1}
     assert not torch.allclose(model(**shifted).prediction, model(**batch).prediction, atol=1e-3)
+
+
+def test_published_fault_a_row_depended_on_the_statistics_of_others():
+    """What goes into the fusion for one frame is the same bit for bit, whatever the other frames hold."""
+    model, batch = make(), a_batch()
+    model.set_statistics(statistics())
+    for m in MODALITIES:
+        x, there = batch[m], torch.ones(B, T, dtype=torch.bool)
+        other = torch.cat([x[:, :1], 100 * x[:, 1:] + 7], dim=1)
+        ours, theirs = model.inputs[m](x, there), model.inputs[m](other, there)
+        assert torch.equal(ours[:, 0], theirs[:, 0]) and not torch.allclose(ours[:, 1:], theirs[:, 1:])
 
 
 def test_statistics_of_another_width_are_refused():

@@ -11,9 +11,9 @@ from common.errors import CacheError, DataError
 from common.losses import regression_loss
 from common.polar import to_cartesian
 from stage3_mlp.head import PolarHead, PolarHeadConfig, canonical_polar
+from tests.reference import assert_close, weights
 from tests.reference import loss as reference_loss
 from tests.reference import polar as reference
-from tests.reference import weights
 
 N, D = 40, 9
 
@@ -55,7 +55,7 @@ def test_the_head_is_equations_27_to_31(rows):
         (out.prediction[:, 0], valence),
         (out.prediction[:, 1], arousal),
     ):
-        np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=1e-5, rtol=1e-5)
+        assert_close(ours, theirs)
     assert (intensity < 0).any() and (np.abs(theta) > math.pi).any()  # else the next test shows nothing
 
 
@@ -73,17 +73,18 @@ def test_the_loss_is_on_valence_and_arousal(rows, labels, kind):
     assert torch.equal(out.loss, regression_loss(out.prediction, labels, kind, 0.4))
 
 
-def test_the_loss_and_its_gradient_through_the_conversion(rows, labels):
+@pytest.mark.parametrize("kind", ["mse", "ccc", "mse+ccc"])
+def test_the_loss_and_its_gradient_through_the_conversion(rows, labels, kind):
     """Chain rule by hand: dL/dI = g_v cos + g_a sin, dL/dtheta = I (g_a cos - g_v sin)."""
-    out = make()(rows, labels)
+    out = make(loss=kind, ccc_weight=0.4)(rows, labels)
     out.intensity.retain_grad()
     out.theta.retain_grad()
     out.loss.backward()
-    value, g = reference_loss.mse(out.prediction.detach().double().numpy(), labels.double().numpy())
+    value, g = reference_loss.loss(kind, out.prediction.detach().double().numpy(), labels.double().numpy(), 0.4)
     i, t = (x.detach().double().numpy() for x in (out.intensity, out.theta))
-    assert out.loss.item() == pytest.approx(value, abs=1e-5)
-    np.testing.assert_allclose(out.intensity.grad, g[:, 0] * np.cos(t) + g[:, 1] * np.sin(t), atol=1e-5)
-    np.testing.assert_allclose(out.theta.grad, i * (g[:, 1] * np.cos(t) - g[:, 0] * np.sin(t)), atol=1e-5)
+    assert_close(out.loss, value)
+    assert_close(out.intensity.grad, g[:, 0] * np.cos(t) + g[:, 1] * np.sin(t))
+    assert_close(out.theta.grad, i * (g[:, 1] * np.cos(t) - g[:, 0] * np.sin(t)))
 
 
 def test_published_fault_loss_on_theta_jumped_at_the_cut(rows, labels):

@@ -1,0 +1,250 @@
+"""The recipes of this project: bases, the values their sources give, and each trained in miniature by the commands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from common.errors import RecipeError
+from common.recipe import RECIPES, Recipe, load_recipe
+from stage1_embeddings.cli import main as stage1
+from stage2_beit.cli import main as stage2
+from stage3_mlp.cli import main as stage3
+
+NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+#: Recipes that the small corpus can't train, each with its reason.
+NEEDS_ANOTHER_CORPUS = {"emobank": "its rows are sentences of a table, and its own test trains it"}
+
+# Bases
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three recipes, each on the one before: demo, low, high."""
+    low = {"base": "demo", "name": "low", "stage2": {"modalities": ["text"], "training": {"epochs": 3}}}
+    (tmp_path / "low.yaml").write_text(yaml.safe_dump(low))
+    (tmp_path / "high").mkdir()
+    text = "base: ../low.yaml\nname: high\nstage2: {training: {plateau: null, learning_rate: 0.5}, modalities: [audio]}"
+    (tmp_path / "high" / "high.yaml").write_text(text)
+    return tmp_path
+
+
+def test_a_recipe_with_a_base_says_only_what_differs(folder: Path) -> None:
+    demo, high = load_recipe("demo"), load_recipe(str(folder / "high" / "high.yaml"))
+    changes = {"epochs": 3, "plateau": None, "learning_rate": 0.5}
+    expected = demo.model_dump() | {"name": "high"}
+    expected["stage2"] |= {"modalities": ("audio",), "training": demo.stage2.training.model_dump() | changes}
+    assert high.model_dump() == expected
+
+
+def test_a_section_replaces_a_value_below_it(folder: Path) -> None:
+    top = folder / "top.yaml"
+    top.write_text("base: high/high.yaml\nname: top\nstage2: {training: {plateau: {factor: 0.25}}}")
+    plateau = load_recipe(str(top)).stage2.training.plateau
+    assert plateau is not None and (plateau.factor, plateau.patience) == (0.25, 5)
+
+
+def test_an_override_lies_above_all_bases_and_changes_one_place(folder: Path) -> None:
+    path = folder / "shared.yaml"
+    path.write_text(
+        "base: demo\nname: s\nstage2: {training: &t {epochs: 9, plateau: {factor: 0.5}}}\nstage3: {training: *t}"
+    )
+    recipe = load_recipe(str(path), ("stage2.training.plateau.factor=0.75", "stage2.training.epochs=4"))
+    assert [s.training.epochs for s in (recipe.stage2, recipe.stage3)] == [4, 9]
+    assert [s.training.plateau.factor for s in (recipe.stage2, recipe.stage3) if s.training.plateau] == [0.75, 0.5]
+
+
+def test_faults_name_the_file_and_its_bases(folder: Path) -> None:
+    (folder / "low.yaml").write_text("base: demo\nname: low\nstage2: {windoww: {}}")
+    with pytest.raises(RecipeError, match=r"high.yaml on .*low.yaml on .*demo.yaml has 1 fault.*\n *stage2.windoww"):
+        load_recipe(str(folder / "high" / "high.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        ("nope", r"mine.yaml has the base 'nope'\. There is no recipe called 'nope'.*Known: .*maven"),
+        ("./nope.yaml", r"mine.yaml has the base './nope.yaml'\. There is no recipe at .*nope.yaml"),
+        ("mine.yaml", r"is its own base: .*mine.yaml -> .*mine.yaml"),
+        ("high/other.yaml", r"is its own base: .*mine.yaml -> .*other.yaml -> .*mine.yaml\. Remove one"),
+        ("[demo, maven]", r"mine.yaml: base is \['demo', 'maven'\]\. It is a recipe's name"),
+    ],
+)
+def test_bases_that_lead_nowhere_are_named(folder: Path, base: str, says: str) -> None:
+    path = folder / "mine.yaml"
+    path.write_text(f"base: {base}\nname: mine\n")
+    (folder / "high" / "other.yaml").write_text("base: ../mine.yaml\nname: other\n")
+    with pytest.raises(RecipeError, match=says):
+        load_recipe(str(path))
+
+
+def test_an_override_is_no_base() -> None:
+    with pytest.raises(RecipeError, match="base: isn't a setting"):
+        load_recipe("demo", ("base=maven",))
+
+
+# What the sources say
+
+
+def differences(recipe: Recipe, other: Recipe) -> dict[str, Any]:
+    """Dotted keys of what ``recipe`` has otherwise than ``other``, name and summary aside."""
+
+    def walk(ours: Any, theirs: Any, key: str) -> dict[str, Any]:
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            parts = [walk(ours[k], theirs[k], f"{key}.{k}".lstrip(".")) for k in ours]
+            return {k: v for part in parts for k, v in part.items()}
+        return {} if ours == theirs else {key: ours}
+
+    found = walk(recipe.model_dump(mode="json"), other.model_dump(mode="json"), "")
+    return {key: value for key, value in found.items() if key not in {"name", "summary"}}
+
+
+def both(**settings: Any) -> dict[str, Any]:
+    return {f"{stage}.training.{key}": value for stage in ("stage2", "stage3") for key, value in settings.items()}
+
+
+NOTHING_MORE = {"plateau": None, "early_stop_epochs": None, "clip_norm": None}
+README = {"optimiser": "adam", "learning_rate": 1e-3, "weight_decay": 1e-4, "epochs": 100}
+DIFFERENCES = {
+    "maven-paper-4.2": both(optimiser="adam", weight_decay=1e-3, **NOTHING_MORE),
+    "maven-readme": both(**README),
+    "maven-released": {
+        **both(optimiser="adam", weight_decay=1e-4, epochs=100, loss="mse+ccc"),
+        "stage2.fusion.pathway": "released",
+        "stage2.fusion.attention": "beit",
+        "stage2.fusion.arrangement": "parallel",
+    },
+    "moodx": {
+        **both(optimiser="adam", weight_decay=1e-4, epochs=100, clip_norm=None),
+        "stage2.training.batch_size": 8,
+        "stage2.fusion.attention": "beit",
+    },
+    "maven-visual": {"stage2.modalities": ["visual"]},
+    "maven-audio": {"stage2.modalities": ["audio"]},
+    "maven-text": {"stage2.modalities": ["text"]},
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_published_variant_differs_from_maven_in_these_settings_and_no_other(name: str) -> None:
+    assert differences(load_recipe(name), load_recipe("maven")) == DIFFERENCES[name]
+
+
+def test_maven_is_what_the_paper_prints() -> None:
+    """Sections 3.8 and 4.2; the schedule, which both leave open, is the README's."""
+    recipe = load_recipe("maven")
+    for training in (recipe.stage2.training, recipe.stage3.training):
+        assert (training.optimiser, training.learning_rate, training.weight_decay) == ("adamw", 1e-4, 1e-2)
+        assert training.plateau is not None and (training.plateau.factor, training.plateau.patience) == (0.1, 5)
+        assert (training.early_stop_epochs, training.clip_norm, training.loss) == (10, 1.0, "mse")
+        assert training.epochs == 200
+    assert recipe.stage2.training.batch_size == 16 and recipe.stage3.head.dropout == 0.2
+    fusion = recipe.stage2.fusion
+    assert (fusion.pathway, fusion.attention, fusion.arrangement, fusion.beit_layers) == (
+        "paper",
+        "additive",
+        "series",
+        2,
+    )
+    assert recipe.stage1.text.alignment == "interpolate" and recipe.stage1.faces.crop_px == 112
+
+
+def test_the_released_loss_has_the_readmes_rate_and_a_weight_of_a_tenth() -> None:
+    training = load_recipe("maven-released").stage2.training
+    assert (training.learning_rate, training.ccc_weight, training.batch_size) == (1e-4, 0.1, 16)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_is_called_like_its_file_and_says_what_it_is(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name and recipe.summary
+    assert [other for other in NAMES if load_recipe(other).summary == recipe.summary] == [name]
+
+
+# Each, trained in miniature
+
+#: What makes a recipe small. It changes sizes and encoders, and leaves alone how the recipe fuses, trains and scores.
+SMALLER = {
+    "stage1.faces": "{detector: haar, detect_width_px: 192}",
+    "stage1.visual": "{model: miniature}",
+    "stage1.audio": "{model: miniature}",
+    "stage1.text.model": "miniature",
+    "stage1.text.revision": "null",
+    "stage1.speech": "{recogniser: none}",
+    "stage2.window": "{frames: 16, hop_frames: 8}",
+    "stage2.fusion.d_k": "8",
+    "stage2.fusion.heads": "2",
+    "stage2.fusion.d_proj": "16",
+    "stage2.fusion.beit_heads": "2",
+    "stage2.training.epochs": "2",
+    "stage3.head.d1": "8",
+    "stage3.head.d2": "8",
+    "stage3.training.epochs": "2",
+}
+
+
+@pytest.fixture(scope="module")
+def cache(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all of them: what is computed for one recipe serves the next."""
+    folder = tmp_path_factory.mktemp("recipes") / "cache"
+    shutil.copytree(models, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def miniature_beit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BEiT checkpoint as wide as the miniature fusion."""
+    import torch
+    from transformers import BeitConfig, BeitModel
+
+    settings = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
+    folder = tmp_path_factory.mktemp("beit")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BeitModel(BeitConfig(**settings, image_size=8, patch_size=4)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_trains_in_miniature(
+    name: str, corpus: Path, cache: Path, miniature_beit: Path, tmp_path: Path
+) -> None:
+    if name in NEEDS_ANOTHER_CORPUS:
+        pytest.skip(f"{name}: {NEEDS_ANOTHER_CORPUS[name]}")
+    changes = dict(SMALLER)
+    if load_recipe(name).stage2.fusion.beit_model is not None:
+        changes |= {"stage2.fusion.beit_model": str(miniature_beit), "stage2.fusion.beit_revision": "null"}
+    overrides = tuple(f"{key}={value}" for key, value in changes.items())
+    recipe = ["--recipe", name, *(part for override in overrides for part in ("--set", override))]
+    run = tmp_path / "run"
+    places = ["--cache", str(cache), "--run", str(run), "--device", "cpu"]
+    for command, arguments in (
+        (stage1, ["extract", "--workers", "0", "--data", str(corpus), *recipe]),
+        (stage2, ["train", *recipe]),
+        (stage2, ["export"]),
+        (stage3, ["train", *recipe]),
+        (stage3, ["test"]),
+    ):
+        result = CliRunner().invoke(command, [*arguments, *places])
+        assert result.exit_code == 0, result.output
+
+    used = load_recipe(name, overrides)
+    for part in ("fusion", "head"):
+        record = json.loads((run / part / "record.json").read_text())
+        assert Recipe.model_validate(record["recipe"]) == used
+    config = json.loads((run / "fusion" / "config.json").read_text())
+    fusion = used.stage2.fusion
+    assert (config["pathway"], config["attention"], config["arrangement"], config["loss"]) == (
+        *(fusion.pathway, fusion.attention, fusion.arrangement),
+        used.stage2.training.loss,
+    )
+    metrics = json.loads((run / "test" / "metrics.json").read_text())
+    assert metrics["recipe"]["name"] == name and metrics["frames"] > 0
+    assert all(-1 <= metrics["ccc"][key] <= 1 for key in ("valence", "arousal", "mean"))
