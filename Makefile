@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help embeddings train-beit train-mlp test predict check check-score clean install
+.PHONY: help check-data embeddings train-beit train-mlp test submit predict ablate seeds folds missing compare check check-score clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,10 @@ override DEVICE := $(or $(value DEVICE),auto)
 override DATA := $(value DATA)
 override VIDEO := $(value VIDEO)
 override SET := $(value SET)
-export RECIPE RUN CACHE DEVICE DATA VIDEO SET
+override SAMPLE := $(value SAMPLE)
+override SEEDS := $(or $(value SEEDS),3)
+override WITH := $(value WITH)
+export RECIPE RUN CACHE DEVICE DATA VIDEO SET SAMPLE SEEDS WITH
 
 # The settings of SET become arguments of their own; a value has no space in it: [a,b], not [a, b].
 WITH_SETTINGS = set -f; set --; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; set +f
@@ -32,8 +35,13 @@ help: ## Show the targets
 	@echo '  DATA=   folder of videos (default: the embedded corpus)   RECIPE= name in recipes/ or a .yaml file (demo)'
 	@echo '  CACHE=  where features are kept (cache)                   RUN=    name of the run in runs/ (the recipe)'
 	@echo '  DEVICE= auto, cpu, cuda, mps (auto)                       SET=    overrides, as in stage2.window.frames=64'
+	@echo '  SEEDS=  trainings of a study (3)                          SAMPLE= sample file of a challenge'
 	@echo '  ALLOW_FAILED=1  go on although some clips failed       RETRY_FAILED=1  try those again'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
+
+check-data: $(VENV)/ready ## What is unexpected in DATA=, all at once, before any of it is computed
+	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings check-data $${DATA:+--data "$$DATA"} \
+		--recipe "$$RECIPE" "$$@" --cache "$$CACHE"
 
 embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the cache
 	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings extract $${DATA:+--data "$$DATA"} \
@@ -50,6 +58,12 @@ train-mlp: train-beit ## Stage 3: train the polar head on the refined features
 test: train-mlp ## Score the run on its test split: predictions, metrics, report
 	@$(PY) -m stage3_mlp test $(PLACES)
 
+submit: $(VENV)/ready ## A challenge submission for the rows of SAMPLE=, the organisers' sample file
+	@if [ ! -f "$$SAMPLE" ]; then \
+		echo 'error: make submit needs the sample file: make submit SAMPLE=sample.txt' >&2; exit 2; fi
+	@$(MAKE) --no-print-directory train-mlp
+	@$(PY) -m stage3_mlp submit --sample-file "$$SAMPLE" $(PLACES)
+
 predict: $(VENV)/ready ## Valence and arousal for every frame of VIDEO=, by a trained run
 	@if [ -z "$$VIDEO" ]; then echo 'error: make predict needs a video: make predict VIDEO=talk.mp4' >&2; exit 2; fi
 	@if [ -f "runs/$$RUN/head/record.json" ]; then :; \
@@ -64,6 +78,22 @@ predict: $(VENV)/ready ## Valence and arousal for every frame of VIDEO=, by a tr
 	$(PY) -m stage2_beit export --fusion "runs/$$RUN/fusion" \
 		--cache "$$out/cache" --run "$$out" --device "$$DEVICE" && \
 	$(PY) -m stage3_mlp predict --head "runs/$$RUN/head" --cache "$$out/cache" --run "$$out" --device "$$DEVICE"
+
+ablate: embeddings ## Each subset of the modalities, trained and scored with SEEDS= seeds; Shapley values
+	@$(WITH_SETTINGS); $(PY) -m studies ablate --recipe "$$RECIPE" "$$@" --seeds "$$SEEDS" $(PLACES)
+
+seeds: embeddings ## Mean and spread of the score over SEEDS= seeds
+	@$(WITH_SETTINGS); $(PY) -m studies seeds --recipe "$$RECIPE" "$$@" --seeds "$$SEEDS" $(PLACES)
+
+folds: embeddings ## One run per fold of training and validation, and the score of their ensemble
+	@$(WITH_SETTINGS); $(PY) -m studies folds --recipe "$$RECIPE" "$$@" $(PLACES)
+
+missing: train-mlp ## The run's score with each of its modalities withheld
+	@$(PY) -m studies missing $(PLACES)
+
+compare: $(VENV)/ready ## Is RUN= better than WITH=, another run? By a paired bootstrap
+	@if [ -z "$$WITH" ]; then echo 'error: make compare needs two runs: make compare RUN=one WITH=other' >&2; exit 2; fi
+	@$(PY) -m studies compare "runs/$$RUN" "runs/$$WITH" $(PLACES)
 
 check: $(VENV)/ready-dev ## Lint, types and unit tests
 	@$(VENV)/bin/ruff check .

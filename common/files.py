@@ -86,7 +86,7 @@ def sha256(*paths: Path) -> str:
 
 def safe_name(name: str, source: Path) -> str:
     """``name`` if it can be the name of one file in any folder; otherwise an error that names ``source``."""
-    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(name.encode()) > 200
+    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(os.fsencode(name)) > 200
     if bad or not name.isprintable():
         raise DataError(f"{str(source)!r} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
     return name

@@ -16,9 +16,18 @@ from typing import Any, Literal
 
 from common.errors import CacheError, DataError
 from common.files import write_json
-from common.schema import SCHEMA_VERSION, SPLITS, Split
+from common.schema import SCHEMA_VERSION, Split
 
 MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One row of a clip that comes as text: what is said, and its labels in [-1, 1], None where not annotated."""
+
+    text: str
+    valence: float | None = None
+    arousal: float | None = None
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Clip:
     ----------
     id : str
     source : Path
-        Its video; the folder of its ready crops where there is no video.
+        Its video; the folder of its ready crops where there is no video; the table that its utterances are from.
     split : Split
     annotation : Path or None
         File of labels, one row a frame.
@@ -37,6 +46,8 @@ class Clip:
         Folder of ready crops: ``00001.jpg`` is the first frame's face.
     side : {"left", "right"} or None
         Which of the two people in the video the clip is about, where its name says so.
+    utterances : tuple of Utterance
+        The rows of a clip that comes as text, in order: it has no frames, faces or sound. Empty for a video.
     """
 
     id: str
@@ -45,13 +56,15 @@ class Clip:
     annotation: Path | None = None
     crops: Path | None = None
     side: Literal["left", "right"] | None = None
+    utterances: tuple[Utterance, ...] = ()
 
 
 @dataclass(frozen=True)
 class CachedClip:
     """One clip as stage 1 left it in the cache.
 
-    ``content`` is a fingerprint of all that shaped the file: source, transcript, labels, settings.
+    ``content`` is a fingerprint of all that shaped the file: source, transcript, labels, settings. ``video`` is one of
+    the video, or of its ready crops, and of which person in it, whatever they are called; empty for a clip of text.
     """
 
     id: str
@@ -60,6 +73,7 @@ class CachedClip:
     frames: int
     labelled: bool
     content: str
+    video: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,26 +140,29 @@ def read_manifest(folder: Path) -> Manifest:
         raise CacheError(f"{path} isn't a manifest of this program ({error}).", cure) from error
 
 
-def check_clips(clips: list[Clip], root: Path) -> None:
-    """Refuse a data set without clips, or with two clips of one name: the second would overwrite the first.
+def check_splits(manifest: Manifest) -> None:
+    """Refuse clips of one video in two splits, under whatever names: what is scored would have been seen.
 
     Raises
     ------
     DataError
-        Naming the folder, or both sources.
+        Naming the first two clips, their splits, and how many more there are.
     """
-    if not clips:
-        raise DataError(f"There is no video in {root}.", "Point DATA= at a folder with videos, or at one video.")
-    seen: dict[str, Clip] = {}
-    for clip in clips:
-        if clip.split not in SPLITS:
-            raise DataError(f"{clip.source}: {clip.split!r} is no split.", f"Use one of {', '.join(SPLITS)}.")
-        other = seen.setdefault(clip.id, clip)
-        if other is not clip:
-            raise DataError(
-                f"Two clips are called {clip.id!r}: {other.source} ({other.split}) and {clip.source} ({clip.split}).",
-                "Rename one, or remove it from one of the splits.",
-            )
+    seen: dict[str, CachedClip] = {}
+    shared: list[tuple[CachedClip, CachedClip]] = []
+    for clip in manifest.clips:
+        if clip.video and clip.split != "unsplit":
+            other = seen.setdefault(clip.video, clip)
+            if other.split != clip.split:
+                shared.append((other, clip))
+    if shared:
+        one, two = shared[0]
+        more = f", and {len(shared) - 1} more such pairs" if len(shared) > 1 else ""
+        raise DataError(
+            f"{one.id} ({one.split}) and {two.id} ({two.split}) are the same video{more}: "
+            "a score on what was trained or selected on is no score.",
+            "Keep each video in one split.",
+        )
 
 
 class ClipLog:

@@ -59,5 +59,41 @@ def extract(
         raise SystemExit(1)
 
 
+@main.command("check-data")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="As with extract; the embedded corpus where not given.",
+)
+@recipe_options
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cache"),
+    show_default=True,
+    help="Where the embedded corpus is rendered.",
+)
+@click.option("--decode", is_flag=True, help="Decode every video to its end: sure, but as slow as decoding is.")
+@click.option("--all", "every", is_flag=True, help="List everything, not ten of a kind.")
+def check_data(
+    data: Path | None, recipe: str, overrides: tuple[str, ...], cache: Path, decode: bool, every: bool
+) -> None:
+    """Everything unexpected in a data set, before stage 1 begins. Exit code 1 if a clip would be refused or lost."""
+    from tqdm import tqdm
+
+    from common.datasets import survey_dataset
+    from common.recipe import load_recipe
+    from stage1_embeddings.check_data import check_data as look_at
+    from stage1_embeddings.check_words import in_words
+
+    settings = load_recipe(recipe, overrides)
+    found = survey_dataset(data, cache, say)
+    with tqdm(total=len(found.clips), unit="clip", leave=False, disable=None) as bar:
+        check = look_at(settings.stage1, found, decode_all=decode, clip_done=bar.update)
+    say("\n".join(in_words(check, recipe, every=every)))
+    raise SystemExit(0 if check.passed else 1)
+
+
 for command in (status, verify, inspect, prune):
     main.add_command(command)

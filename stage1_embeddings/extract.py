@@ -20,7 +20,7 @@ from common.manifest import Clip, Manifest, write_manifest
 from common.recipe import Recipe
 from common.schema import MODALITIES
 from stage1_embeddings.encoders.miniature import MINIATURE_REMARK
-from stage1_embeddings.encoders.resolve import MINIATURE
+from stage1_embeddings.encoders.resolve import MINIATURE, NONE
 from stage1_embeddings.jobs import Tally
 from stage1_embeddings.plan import FeaturePlan
 from stage1_embeddings.selection import Selection
@@ -72,6 +72,7 @@ def extract(
     chosen = selection.chosen(dataset.clips)
     mine = selection.mine(chosen)
     _check_policy(recipe, chosen)
+    check_encoders(recipe, chosen)
     plan = FeaturePlan(recipe.stage1, cache)
     _make_room(plan, run)
     workers = _workers(len(mine)) if workers is None else workers
@@ -104,8 +105,20 @@ def _workers(clips: int) -> int:
     return max(1, min((os.cpu_count() or 1) // 2, _MOST_WORKERS, clips))
 
 
+def check_encoders(recipe: Recipe, clips: list[Clip]) -> None:
+    """A video goes through every encoder; its frames come with the visual one's."""
+    without = [modality for modality in MODALITIES if getattr(recipe.stage1, modality).model == NONE]
+    for clip in clips:
+        for modality in without:
+            if modality == "text" or not clip.utterances:
+                raise UsageError(
+                    f"stage1.{modality}.model is none, but {clip.id} is {'text' if clip.utterances else 'a video'}.",
+                    "Name an encoder; what the fusion may see of a video is set by stage2.modalities.",
+                )
+
+
 def _check_policy(recipe: Recipe, clips: list[Clip]) -> None:
-    labelled = [clip for clip in clips if clip.annotation is not None]
+    labelled = [clip for clip in clips if clip.annotation is not None or clip.utterances]
     if recipe.stage1.faces.policy == "all" and labelled:
         raise UsageError(
             f"faces.policy: all makes each face of {labelled[0].id} a clip, but its labels are one person's.",

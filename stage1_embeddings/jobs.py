@@ -15,6 +15,7 @@ from common.rows import Arrays
 from common.schema import MODALITIES, Modality, present
 from stage1_embeddings.clip import ClipInHand
 from stage1_embeddings.plan import Source
+from stage1_embeddings.utterances import UtterancesInHand
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Job:
     source: Source
     missing: tuple[Modality, ...]
     labels: Any
-    hand: ClipInHand
+    hand: ClipInHand | UtterancesInHand
     began_s: float
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from common.schema import (
 from common.store import read_attributes, read_rows, read_summary, validate
 from stage1_embeddings import transcript
 from stage1_embeddings.encoders import audio, text, visual
-from stage1_embeddings.encoders.resolve import resolve
+from stage1_embeddings.encoders.resolve import NONE, resolve
 from stage1_embeddings.faces import ready
 from stage1_embeddings.speech.hallucinations import RULES_VERSION
 
@@ -53,7 +54,8 @@ class Source:
     """The identity of a clip's inputs. Size and time of change spare hashing a video that is known.
 
     For ready crops without a video, these are the number of files and the folder's time of change, and ``sha256`` is
-    that of ``crops_sha256``.
+    that of ``crops_sha256``. For a clip that comes as text they are the number of its rows and 0; ``sha256`` is that of
+    its texts and ``annotation_sha256`` that of its labels, whatever else is in their table.
     """
 
     sha256: str
@@ -96,8 +98,8 @@ class FeaturePlan:
             "text": [text.CODE_VERSION, settings.speech.shaping(), *_recogniser(settings), settings.text.shaping()],
         }
         self.fingerprints = {
-            modality: fingerprint(modality, self.resolved[modality].identity, *parts[modality])
-            for modality in MODALITIES
+            modality: fingerprint(modality, found.identity, *(parts[modality] if found.model != NONE else []))
+            for modality, found in self.resolved.items()
         }
         self.folder = cache / "features" / fingerprint(self.fingerprints)
 
@@ -130,6 +132,8 @@ class FeaturePlan:
         DataError
             If there is no video, and the recipe doesn't take ready crops.
         """
+        if clip.utterances:
+            return source_of_utterances(clip)
         known = _attributes_or_none(self.path(clip)) or _json_or_none(self.index_path(clip)) or {}
         place, wants_crops = clip.source, self.settings.faces.detector == "crops"
         if place.is_dir() and not wants_crops:
@@ -178,8 +182,10 @@ class FeaturePlan:
 
     def entry(self, clip: Clip, name: str) -> CachedClip:
         """What the manifest says of the file ``name`` of a clip."""
-        content, frames, labelled = read_summary(self.folder / f"{name}.h5")
-        return CachedClip(name, clip.split, str(clip.source), frames, labelled, content)
+        attributes, frames, labelled = read_summary(self.folder / f"{name}.h5")
+        content, video = str(attributes.get("content", "")), str(attributes.get("pictured", ""))
+        video = "" if clip.utterances else video
+        return CachedClip(name, clip.split, str(clip.source), frames, labelled, content, video)
 
     def part_content(self, clip: Clip, name: str, content: str) -> str:
         """The ``content`` of the file ``name``: that of the clip, or of one face track of it."""
@@ -216,6 +222,8 @@ class FeaturePlan:
 
     def pictured(self, clip: Clip, source: Source) -> str:
         """Fingerprint of what gives a clip its frames and faces, and so its clock."""
+        if clip.utterances:
+            return fingerprint("utterances", text.WHOLE_VERSION, source.sha256)
         rows = [source.annotation_sha256, self.settings.faces.crops_rate_hz] if clip.source.is_dir() else []
         return fingerprint(source.sha256, source.crops_sha256, clip.side, *rows)
 
@@ -227,6 +235,24 @@ class FeaturePlan:
         if attributes.get(f"fingerprint_{modality}") != self.fingerprints[modality]:
             return False
         return modality != "text" or attributes.get("transcript_sha256", "") == (source.transcript_sha256 or "")
+
+
+def source_of_utterances(clip: Clip) -> Source:
+    """The identity of a clip that comes as text: of its own rows, not of the table they are from."""
+
+    def digest(values: list[Any]) -> str:
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+    return Source(
+        sha256=digest([utterance.text for utterance in clip.utterances]),
+        size=len(clip.utterances),
+        mtime_ns=0,
+        crops_sha256="",
+        crops_listing="",
+        transcript=None,
+        transcript_sha256=None,
+        annotation_sha256=digest([(utterance.valence, utterance.arousal) for utterance in clip.utterances]),
+    )
 
 
 def _recogniser(settings: Stage1) -> list[Any]:

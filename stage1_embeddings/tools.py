@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from common.models import fetch
 from common.schema import Modality
+from stage1_embeddings.encoders.resolve import NONE
 from stage1_embeddings.faces.yunet import yunet_weights
 from stage1_embeddings.plan import FeaturePlan
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from stage1_embeddings.encoders.text import TextEncoder
     from stage1_embeddings.encoders.visual import VisualEncoder
     from stage1_embeddings.speech.recogniser import Recogniser
+
+
+#: Width of a modality that the recipe has no encoder for. Its rows are never there, but the fusion keeps a place for
+#: them and splits it among attention heads: 48 suits any usual number of heads.
+ABSENT_WIDTH = 48
 
 
 class Tools:
@@ -36,6 +42,13 @@ class Tools:
             _ = self.audio
         if "text" in modalities:
             _ = self.text, self.recogniser
+
+    def width(self, modality: Modality) -> int:
+        """Width D of a modality's features, whether there are any or not."""
+        if self._resolved[modality].model == NONE:
+            return ABSENT_WIDTH
+        encoder: VisualEncoder | AudioEncoder | TextEncoder = getattr(self, modality)
+        return encoder.dim
 
     @property
     def scratch(self) -> Path:

@@ -24,6 +24,7 @@ from stage1_embeddings.progress import Progress
 from stage1_embeddings.quarantine import Quarantine
 from stage1_embeddings.tools import Tools
 from stage1_embeddings.transcript import read_transcript
+from stage1_embeddings.utterances import Gathered, UtterancesInHand
 from stage1_embeddings.workers import supply
 from stage1_embeddings.writing import write_clips
 
@@ -63,6 +64,7 @@ class Work:
         self._log = ClipLog(plan.folder)
         self._jobs: dict[str, Job] = {}
         self._batches: Batches | None = None
+        self._texts: Batches | None = None
 
     def run(self, clips: Sequence[Clip]) -> None:
         """Do what is left to do of these clips.
@@ -119,7 +121,7 @@ class Work:
             # Another process may have done it a moment ago.
             text = text if text is not None else self._settled(clip, source)
             if text is None:
-                return self._begun(clip, source)
+                return self._begin_utterances(clip, source) if clip.utterances else self._begun(clip, source)
             self._claims.release(clip.id)
             self._progress.clip(text, quiet=not text)
             return None
@@ -144,6 +146,20 @@ class Work:
             return None
         self.tally.failures.append(failure)
         return f"{clip.id}: set aside before: {failure.problem}"
+
+    def _begin_utterances(self, clip: Clip, source: Source) -> Task | None:
+        """Nothing to decode: its texts join those of other clips on their way through the encoder."""
+        hand = UtterancesInHand(clip.utterances, self._tools, self._plan.carried(clip, source).get("text"))
+        missing: tuple[Modality, ...] = ("text",) if len(hand.texts) else ()
+        self._jobs[clip.id] = Job(clip, source, missing, None, hand, time.monotonic())
+        if missing:
+            self._texts = self._texts or Batches(Gathered(self._tools.text))
+            try:
+                self._texts.add(hand.texts, hand.deliver)
+            except BatchFailed as failed:
+                self._fail_batch(failed)
+        self._finish_complete()
+        return None
 
     def _begun(self, clip: Clip, source: Source) -> Task | None:
         plan, tools = self._plan, self._tools
@@ -191,6 +207,7 @@ class Work:
             return
         if isinstance(event, Frames):
             self._progress.frames(job.clip.id, len(event.time_s))
+        assert isinstance(job.hand, ClipInHand)
         try:
             job.hand.take(event)
         except BatchFailed as failed:
@@ -204,20 +221,21 @@ class Work:
             self._flush()
 
     def _flush(self) -> None:
-        try:
-            if self._batches is not None:
-                self._batches.flush()
-        except BatchFailed as failed:
-            self._fail_batch(failed)
+        for batches in (self._batches, self._texts):
+            try:
+                if batches is not None:
+                    batches.flush()
+            except BatchFailed as failed:
+                self._fail_batch(failed)
         self._finish_complete()
 
     def _fail_batch(self, failed: BatchFailed) -> None:
-        """Every clip that had crops in a batch lacks them now."""
+        """Every clip that had crops or texts in a batch lacks them now."""
         reason = failed.__cause__
         assert isinstance(reason, Exception)
-        for job in [job for job in self._jobs.values() if job.hand.picture is not None]:
-            assert job.hand.picture is not None
-            if job.hand.picture.deliver in failed.delivers:
+        for job in list(self._jobs.values()):
+            waiting = job.hand if isinstance(job.hand, UtterancesInHand) else job.hand.picture
+            if waiting is not None and waiting.deliver in failed.delivers:
                 self._fail(job.clip, failure_of(job.clip, reason), job.source, lasting=False)
 
     def _finish_complete(self) -> None:
@@ -247,13 +265,17 @@ class Work:
         self._log.add(clip.id, "done", how=how, seconds=round(time.monotonic() - job.began_s, 3))
         self._enter(clip, source, [self._plan.entry(clip, name) for name in written.arrays])
         self._close(job)
+        if clip.utterances:  # thousands of short clips: a line now and then
+            self._progress.frames(clip.id, len(clip.utterances))
+            self._progress.clip("", quiet=True)
+            return
         words = "; ".join(f"{name}: {in_words(arrays)}" for name, arrays in written.arrays.items())
         self._progress.clip(f"{words}; {how}", quiet=how == f"computed {', '.join(job.missing)}")
 
     def _enter(self, clip: Clip, source: Source, entries: list[CachedClip]) -> None:
         """List a clip that is in the cache."""
         self.tally.done[clip.id] = entries
-        if source.transcript is None and self._tools.settings.speech.recogniser == "none":
+        if not clip.utterances and source.transcript is None and self._tools.settings.speech.recogniser == "none":
             self.tally.wordless += 1
 
     def _fail(self, clip: Clip, failure: Failure, source: Source | None, *, lasting: bool) -> None:

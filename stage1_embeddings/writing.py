@@ -17,6 +17,7 @@ from common.store import write_clip
 from common.timeline import frame_rate_hz
 from stage1_embeddings.clip import ClipInHand
 from stage1_embeddings.plan import FeaturePlan, Source
+from stage1_embeddings.utterances import UtterancesInHand
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class Written:
     mended: str
 
 
-def write_clips(clip: Clip, source: Source, hand: ClipInHand, labels: Array | None, plan: FeaturePlan) -> Written:
+def write_clips(
+    clip: Clip, source: Source, hand: ClipInHand | UtterancesInHand, labels: Array | None, plan: FeaturePlan
+) -> Written:
     """Write the file of a clip; under ``policy: all`` one per face track, then their index. Kept crops come first.
 
     Raises
@@ -38,7 +41,7 @@ def write_clips(clip: Clip, source: Source, hand: ClipInHand, labels: Array | No
         If there is no frame, or no track.
     """
     faces, mended = plan.settings.faces, ""
-    if faces.policy == "all":
+    if faces.policy == "all" and isinstance(hand, ClipInHand):
         files = hand.tracks(clip.id, faces.min_track_s)
     else:
         files = {clip.id: hand.arrays(clip.id)}

@@ -49,3 +49,27 @@ def predict(head: Path | None, cache: Path, run: Path, device: str) -> None:
     from stage3_mlp.train import HEAD
 
     predict_run(head or run / HEAD, cache, run, device, say)
+
+
+@main.command()
+@click.option(
+    "--sample-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The organisers' file: image_location,valence,arousal, one row a frame.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), default=None, help="By default submission.txt in the run."
+)
+@click.option(
+    "--allow-missing-clips",
+    is_flag=True,
+    help="Fill clips without a single prediction with the mean of all predictions, instead of refusing.",
+)
+@place_options
+def submit(sample_file: Path, out: Path | None, allow_missing_clips: bool, cache: Path, run: Path, device: str) -> None:
+    """Write a challenge submission: the run's predictions for exactly the sample file's rows, in its order."""
+    from stage3_mlp.submission import submit as write_submission
+
+    target = out or run / "submission.txt"
+    write_submission(sample_file, target, cache, run, device, say, allow_missing_clips=allow_missing_clips)

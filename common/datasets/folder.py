@@ -18,6 +18,11 @@ VIDEO_SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .wmv .flv 
 CROPS = "cropped_aligned"
 
 
+def is_crops(name: str) -> bool:
+    """Is a folder of this name one of ready crops? Also ``cropped_aligned_new_50_vids``."""
+    return name == CROPS or name.startswith(f"{CROPS}_")
+
+
 def videos(root: Path) -> list[Path]:
     """Videos below ``root``, in natural order (2 before 10); hidden files and folders are passed over."""
     found = [path for path in _files(root) if path.suffix.lower() in VIDEO_SUFFIXES]
@@ -26,8 +31,9 @@ def videos(root: Path) -> list[Path]:
 
 def ready_crops(root: Path) -> dict[str, Path]:
     """Folders of ready crops by clip name: those in ``cropped_aligned``, at or up to two levels below ``root``."""
-    places = [root] if root.name == CROPS else []
-    places += [path for pattern in (CROPS, f"*/{CROPS}", f"*/*/{CROPS}") for path in sorted(root.glob(pattern))]
+    places = [root] if is_crops(root.name) else []
+    for depth in ("", "*/", "*/*/"):
+        places += [path for path in sorted(root.glob(f"{depth}{CROPS}*")) if is_crops(path.name) and path.is_dir()]
     folders = [path for place in places for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
     return {path.name: path for path in sorted(folders, key=lambda path: natural(path.name))}
 
@@ -35,13 +41,13 @@ def ready_crops(root: Path) -> dict[str, Path]:
 def _files(root: Path) -> Iterator[Path]:
     for folder, inside, names in os.walk(root):
         # Ready crops are millions of files, and no videos.
-        inside[:] = [name for name in inside if not name.startswith(".") and name != CROPS]
+        inside[:] = [name for name in inside if not name.startswith(".") and not is_crops(name)]
         yield from (Path(folder, name) for name in names if not name.startswith(".") and Path(folder, name).is_file())
 
 
 def natural(name: str) -> list[tuple[int, str]]:
     """Sort key that puts ``clip2`` before ``clip10``."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def clips(root: Path) -> list[Clip]:

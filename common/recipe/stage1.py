@@ -33,7 +33,10 @@ class Faces(Section):
 
 
 class Encoder(Section):
-    """A frozen network: a hub id at a pinned revision, a local folder, or ``miniature``."""
+    """A frozen network: a hub id at a pinned revision, a local folder, ``miniature``, or ``none``.
+
+    ``none`` is for data that comes as text: the modality is absent from every row, and no model is loaded for it.
+    """
 
     #: The weights' hash stands for the model.
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"model", "revision", "batch_size", "compile"})

@@ -73,6 +73,15 @@ class Packer:
             begin = end
         return [block for block in blocks if block.ids]
 
+    def apart(self, texts: Sequence[str]) -> list[Block]:
+        """Blocks of single texts: one each, or several of a text that is longer. Their ``words`` say which text."""
+        blocks = []
+        for number, ids in enumerate(self._split([_clean(text) for text in texts])):
+            for start in range(0, len(ids), self.room):
+                part = ids[start : start + self.room]
+                blocks.append(Block(part, [number] * len(part)))
+        return blocks
+
     def _place(self, word: int, spaced: list[int], opening: list[int], blocks: list[Block]) -> None:
         """Put a word into the last block or, where it doesn't fit, into a new one; a longer one into several."""
         if blocks[-1].ids and len(blocks[-1].ids) + len(spaced) > self.room:

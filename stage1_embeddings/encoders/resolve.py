@@ -1,4 +1,7 @@
-"""From an encoder's settings to the weights they name; ``miniature`` is a model that is made on the spot."""
+"""From an encoder's settings to the weights they name.
+
+``miniature`` is a model that is made on the spot; ``none`` is none, for a modality that the data doesn't have.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from common.schema import Modality
 from stage1_embeddings.encoders.miniature import miniature_folder
 
 MINIATURE = "miniature"
+NONE = "none"
 
 
 def resolve(encoder: Encoder, modality: Modality, cache: Path) -> Pretrained:
     """Find out which weights an encoder's settings name; errors as in `common.models.find`."""
     if encoder.model == MINIATURE:
         return in_folder(MINIATURE, miniature_folder(modality, cache))
+    if encoder.model == NONE and encoder.revision is None:
+        return Pretrained(NONE, None, None, NONE)
     return find(encoder.model, encoder.revision, f"stage1.{modality}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,12 @@ from stage1_embeddings.encoders.frozen import Frozen
 
 #: Raise when the numbers this file computes change.
 CODE_VERSION = 2
+
+#: Raise when the features of whole texts change.
+WHOLE_VERSION = 1
+
+#: Whole texts are padded to a multiple of so many tokens: few lengths, little padding.
+_STEP_TOKENS = 16
 
 
 @dataclass(frozen=True)
@@ -80,21 +88,68 @@ class TextEncoder:
         count = np.bincount(word_of, minlength=words)  # at least one each: Packer sees to it
         return TextFeatures((total / count[:, None]).astype(np.float32), tokens)
 
+    def whole(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Encode texts, each by itself: the mean of all its tokens, special ones included.
+
+        This is the mean pooling of sentence-transformers, but a text that is longer than the model reads at once goes
+        through it in parts, instead of being cut off. A text's row doesn't depend on what else is in its batch, as in
+        `VisualEncoder`: batches are always full, and of a few fixed lengths.
+
+        Parameters
+        ----------
+        texts : N strings
+
+        Returns
+        -------
+        (N, D) float32
+        """
+        total = np.zeros((len(texts), self.dim), dtype=np.float64)
+        count = np.zeros(len(texts), dtype=np.int64)
+        alike: dict[int, list[Block]] = defaultdict(list)
+        for block in self.pack.apart(texts):
+            alike[self._padded_tokens(block)].append(block)
+        for length, blocks in alike.items():
+            batches = self._network.batches(blocks, partial(self._full, length=length))
+            states = [state for batch in batches for state in batch]
+            for block, state in zip(blocks, states, strict=True):
+                total[block.words[0]] += state.sum(axis=0, dtype=np.float64)
+                count[block.words[0]] += len(state)
+        return (total / count[:, None]).astype(np.float32)
+
     def _encode(self, blocks: Sequence[Block]) -> list[npt.NDArray[np.float32]]:
         """(S, D) float32 of each block, without special tokens and padding."""
+        first = len(self.pack.before)
+        states = self._states(blocks, max(map(self._tokens, blocks)))
+        return [state[first : first + len(block.ids)] for state, block in zip(states, blocks, strict=True)]
+
+    def _full(self, blocks: Sequence[Block], *, length: int) -> list[npt.NDArray[np.float32]]:
+        """(S, D) float32 of each block, with its special tokens; the batch is filled up with its last block."""
+        full = [*blocks, *[blocks[-1]] * (self._network.batch_size - len(blocks))]
+        states = self._states(full, length)
+        return [state[: self._tokens(block)] for state, block in zip(states, blocks, strict=False)]
+
+    def _tokens(self, block: Block) -> int:
+        return len(self.pack.before) + len(block.ids) + len(self.pack.after)
+
+    def _padded_tokens(self, block: Block) -> int:
+        longest = len(self.pack.before) + self.pack.room + len(self.pack.after)
+        return min(-(-self._tokens(block) // _STEP_TOKENS) * _STEP_TOKENS, longest)
+
+    def _states(self, blocks: Sequence[Block], length: int) -> npt.NDArray[np.float32]:
+        """(B, length, D) of blocks with special tokens around and padding after them."""
         import torch
 
         before, after = self.pack.before, self.pack.after
         rows = [before + block.ids + after for block in blocks]
-        longest = max(len(row) for row in rows)
-        ids = torch.full((len(rows), longest), self._pad, dtype=torch.int64)
+        ids = torch.full((len(rows), length), self._pad, dtype=torch.int64)
         mask = torch.zeros_like(ids)
         for index, row in enumerate(rows):
             ids[index, : len(row)] = torch.tensor(row)
             mask[index, : len(row)] = 1
-        states = self._network.forward(input_ids=ids, attention_mask=mask).float().cpu().numpy()
-        first = len(before)
-        return [state[first : first + len(block.ids)] for state, block in zip(states, blocks, strict=True)]
+        states: npt.NDArray[np.float32] = (
+            self._network.forward(input_ids=ids, attention_mask=mask).float().cpu().numpy()
+        )
+        return states
 
 
 def _reserved_positions(model: Any) -> int:

@@ -174,6 +174,8 @@ def _inputs(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]
     from stage1_embeddings.faces.ready import listing
     from stage1_embeddings.transcript import find_transcript
 
+    if clip.utterances:
+        return _utterances(clip, attributes)
     reasons: list[str] = []
     status = clip.source.stat()
     size, unit = (status.st_size, "bytes") if clip.source.is_file() else (len(list(clip.source.iterdir())), "crops")
@@ -194,6 +196,17 @@ def _inputs(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]
     if attributes.get("source_mtime_ns") != status.st_mtime_ns or crops_touched:
         return "touched", ["the source's time of change is another: the next run compares its content"]
     return "done", []
+
+
+def _utterances(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]]:
+    """As `_inputs`, of a clip that comes as text."""
+    from stage1_embeddings.plan import source_of_utterances
+
+    now = source_of_utterances(clip)
+    reasons = ["the text is another"] if attributes.get("source_sha256") != now.sha256 else []
+    if attributes.get("annotation_sha256") != now.annotation_sha256:
+        reasons.append("the labels were changed")
+    return ("stale", reasons) if reasons else ("done", [])
 
 
 def _why(modality: Modality, plan: FeaturePlan, attributes: Mapping[str, Any]) -> list[str]:
