@@ -55,10 +55,15 @@ def attributes_of(file: h5py.File, path: Path) -> dict[str, Any]:
     return values
 
 
+def datasets_of(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    """All datasets by name, each opened once: opening is what costs where files are small."""
+    found: list[tuple[str, h5py.Dataset]] = []
+    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
 def names_of(file: h5py.File) -> tuple[str, ...]:
-    found: list[str] = []
-    file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-    return tuple(found)
+    return tuple(name for name, _ in datasets_of(file))
 
 
 def values_of(dataset: h5py.Dataset) -> Array | list[str]:

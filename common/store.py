@@ -26,6 +26,7 @@ from common.hdf5 import (
     attributes_of,
     check_sums,
     check_version,
+    datasets_of,
     names_of,
     opened,
     texts_of,
@@ -60,6 +61,10 @@ class Location:
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def write_clip(path: Path, arrays: Mapping[str, Rows | Array | list[str]], attributes: Mapping[str, Any]) -> None:
@@ -171,11 +176,9 @@ def read_summary(path: Path) -> tuple[dict[str, Any], int, bool]:
 def read_locations(path: Path) -> tuple[dict[str, Location], dict[str, Any]]:
     """Where each numeric dataset of a clip file lies, and the file's attributes."""
     with opened(path) as file:
-        attributes = attributes_of(file, path)
         places = {}
-        for name in names_of(file):
-            dataset = file[name]
-            offset = dataset.id.get_offset()
-            if offset is not None and dataset.dtype.kind in "biuf":
-                places[name] = Location(offset, dataset.shape, dataset.dtype)
-        return places, attributes
+        for name, dataset in datasets_of(file):
+            offset, dtype = dataset.id.get_offset(), dataset.dtype
+            if offset is not None and dtype.kind in "biuf":
+                places[name] = Location(offset, dataset.shape, dtype)
+        return places, attributes_of(file, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +32,13 @@ def window_starts(frames: int, window: Window) -> list[int]:
     return [*starts, frames - window.frames]
 
 
+#: A dataset of fewer bytes is read, a larger one mapped: every map keeps its file open, and a system's limit is near
+#: where clips are thousands of sentences.
+READ_BELOW_BYTES = 1 << 16
+
+
 class CachedArrays:
-    """The numeric datasets of one clip file as memory maps, opened on first use and never read whole."""
+    """The numeric datasets of one clip file; large ones as memory maps, opened on first use and never read whole."""
 
     def __init__(self, path: Path, content: str) -> None:
         self.path = path
@@ -54,8 +60,15 @@ class CachedArrays:
             place = self._places.get(name)
             if place is None:
                 raise CacheError(f"{self.path} has no /{name}.", "Delete it and run `make embeddings` again.")
-            self._maps[name] = np.memmap(self.path, place.dtype, "r", place.offset, place.shape)
+            self._maps[name] = self._read(place) if place.nbytes < READ_BELOW_BYTES else self._map(place)
         return self._maps[name]
+
+    def _map(self, place: Location) -> Array:
+        return np.memmap(self.path, place.dtype, "r", place.offset, place.shape)
+
+    def _read(self, place: Location) -> Array:
+        values: Array = np.fromfile(self.path, place.dtype, math.prod(place.shape), offset=place.offset)
+        return values.reshape(place.shape)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_maps": {}}  # worker processes map for themselves

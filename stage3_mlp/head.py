@@ -6,11 +6,12 @@ Start here. Its input are rows that ``pooling.pool`` made of the refined feature
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
@@ -22,6 +23,8 @@ from common.standardise import mean_and_scale
 
 __all__ = ["PolarHead", "PolarHeadConfig", "PolarOutput", "canonical_polar"]
 
+Angle = Literal["radians", "direction"]
+
 
 class PolarHeadConfig(PreTrainedConfig):
     """Settings of a ``PolarHead``: its widths, dropout, and the loss of ``common.losses.regression_loss``."""
@@ -32,6 +35,7 @@ class PolarHeadConfig(PreTrainedConfig):
     d_beit: int = 768
     d1: int = 256
     d2: int = 128
+    angle: Angle = "radians"
     dropout: float = 0.2
     loss: str = "mse"
     ccc_weight: float = 0.1
@@ -58,6 +62,10 @@ class PolarHead(PreTrainedModel):
     The paper drops out "after each fully connected layer in the emotion predictor"; here that is after the ReLU of the
     two hidden layers. After the third it would set whole predictions to zero.
 
+    ``angle: radians`` is eq. 29 as printed. It learns slowly where intensities are small: dv/dtheta = -I sin(theta) and
+    da/dtheta = I cos(theta) vanish with I, and a face that goes from pi to -pi has to cross all angles. ``angle:
+    direction`` puts out [I, x, y] instead, and theta is the direction of (x, y): the same two quantities without a cut.
+
     I isn't squashed: where both labels are near 1, the intensity is near sqrt 2. It may come out negative, which is a
     point like any other.
     """
@@ -74,7 +82,7 @@ class PolarHead(PreTrainedModel):
         self.register_buffer("scale", torch.ones(config.d_beit))
         self.fc1 = nn.Linear(config.d_beit, config.d1)
         self.fc2 = nn.Linear(config.d1, config.d2)
-        self.fc3 = nn.Linear(config.d2, 2)
+        self.fc3 = nn.Linear(config.d2, 3 if config.angle == "direction" else 2)
         self.dropout = nn.Dropout(config.dropout)
         self.post_init()
 
@@ -85,6 +93,8 @@ class PolarHead(PreTrainedModel):
             # Starting near intensity 0 learns faster than starting at points all over the circle.
             init.normal_(module.weight, std=0.1 * self.config.d2**-0.5)
             init.zeros_(module.bias)
+            if self.config.angle == "direction":
+                init.normal_(module.weight[1:], std=self.config.d2**-0.5)
         elif isinstance(module, nn.Linear):
             init.kaiming_uniform_(module.weight, nonlinearity="relu")
             init.zeros_(module.bias)
@@ -115,8 +125,10 @@ class PolarHead(PreTrainedModel):
         pooled = (features - self.mean) * self.scale
         h1 = self.dropout(self.fc1(pooled).relu())  # eq. 27: (N, d1)
         h2 = self.dropout(self.fc2(h1).relu())  # eq. 28: (N, d2)
-        intensity, theta = self.fc3(h2).float().unbind(dim=-1)  # eq. 29: (N,) each
-        prediction = torch.stack([intensity * theta.cos(), intensity * theta.sin()], dim=-1)  # eq. 30-31
+        out = self.fc3(h2).float()  # eq. 29: (N, 2), or (N, 3) where the angle is a direction
+        intensity, theta = out[:, 0], out[:, 1] if out.shape[1] == 2 else torch.atan2(out[:, 2], out[:, 1])
+        unit = F.normalize(out[:, 1:], dim=-1) if out.shape[1] == 3 else torch.stack([theta.cos(), theta.sin()], dim=-1)
+        prediction = intensity[:, None] * unit  # eq. 30-31
         loss = None
         if labels is not None:
             loss = regression_loss(prediction, labels, self.config.loss, self.config.ccc_weight)  # eq. 32

@@ -114,6 +114,7 @@ def _fit(
         d_beit=data["train"].features.shape[1],
         d1=settings.d1,
         d2=settings.d2,
+        angle=settings.angle,
         dropout=settings.dropout,
         loss=training.loss,
         ccc_weight=training.ccc_weight,

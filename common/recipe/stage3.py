@@ -15,6 +15,9 @@ class Head(Section):
 
     d1: int = Field(256, ge=1)
     d2: int = Field(128, ge=1)
+    angle: Literal["radians", "direction"] = Field(
+        "radians", description="as a number (eq. 29), or as the direction of a vector, which has no cut at pi"
+    )
     dropout: float = Field(0.2, ge=0, lt=1)
     pool_frames: int | Literal["clip"] = Field(1, description="width of the centred pooling window (eq. 26)")
 
