@@ -26,7 +26,7 @@ FOLDS = "folds"
 
 
 def fold_of(clips: Sequence[CachedClip], folds: int) -> dict[str, int]:
-    """Deal clips over folds of nearly equal numbers of frames; the clips of one source stay together.
+    """Deal clips over folds of nearly equal numbers of frames; the people of one video stay together.
 
     The longest go first, each to the fold with the fewest frames; the same clips are dealt alike on every machine.
 
@@ -37,7 +37,7 @@ def fold_of(clips: Sequence[CachedClip], folds: int) -> dict[str, int]:
     """
     sources: dict[str, list[CachedClip]] = {}
     for clip in clips:
-        sources.setdefault(clip.source, []).append(clip)
+        sources.setdefault(clip.source if clip.video else clip.id, []).append(clip)  # text has no video
     if len(sources) < folds:
         raise DataError(f"{len(sources)} labelled videos can't be dealt over {folds} folds.", "Set folds lower.")
 

@@ -48,6 +48,9 @@ __all__ = [
     "load_recipe",
 ]
 
+#: Another model is not at the old one's commit.
+REVISION_OF = {"model": "revision", "beit_model": "beit_revision"}
+
 RECIPES = Path(__file__).resolve().parent.parent.parent / "recipes"
 
 
@@ -67,7 +70,7 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe by name (``demo``) or path, apply ``key.path=value`` overrides, and validate it.
 
     A file may name a ``base``: another recipe's name, or a path relative to the file. Its settings are laid over the
-    base's, section by section; values and lists replace.
+    base's, section by section; values and lists replace. Another model drops the old one's revision.
 
     Raises
     ------
@@ -79,8 +82,9 @@ def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     values: dict[str, Any] = {}
     for layer in reversed(layers.values()):
         values = _laid_over(values, layer)
+    given = {override.partition("=")[0] for override in overrides}
     for override in overrides:
-        _apply(values, override)
+        _apply(values, override, given)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
@@ -142,6 +146,8 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
             under = below.get(key)
             value = _laid_over(under if isinstance(under, dict) else {}, value)
         values[key] = value
+        if (revision := REVISION_OF.get(key)) and revision not in above:
+            values.pop(revision, None)
     return values
 
 
@@ -167,7 +173,7 @@ def _known() -> str:
     return ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def _apply(values: dict[str, Any], override: str, given: set[str]) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise RecipeError(f"--set {override!r} isn't of the form key.path=value.", "As in stage2.window.frames=64.")
@@ -178,6 +184,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
             raise RecipeError(f"--set {override!r}: {folder} is a value, not a section.", "Check the key's path.")
     try:
         values[last] = yaml.safe_load(text)
+        if (revision := REVISION_OF.get(last)) and ".".join([*folders, revision]) not in given:
+            values.pop(revision, None)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override!r}: the value isn't valid YAML.", "Put it in quotes.") from error
 

@@ -99,3 +99,14 @@ def test_selecting_on_test_is_refused() -> None:
     for stage in ("stage2", "stage3"):
         with pytest.raises(RecipeError, match="the test split gives the score, once"):
             load_recipe("demo", (f"{stage}.training.select_on=test",))
+
+
+def test_another_model_drops_the_old_ones_revision(tmp_path: Path) -> None:
+    text = "stage1.text"
+    assert load_recipe("maven", (f"{text}.model=/models/minilm",)).stage1.text.revision is None
+    both = (f"{text}.revision={'a' * 40}", f"{text}.model=some/model")
+    assert load_recipe("maven", both).stage1.text.revision == "a" * 40
+    assert load_recipe("maven", ("stage2.fusion.beit_model=other",)).stage2.fusion.beit_revision is None
+    (tmp_path / "mine.yaml").write_text("base: maven\nname: mine\nstage1: {text: {model: /models/minilm}}\n")
+    recipe = load_recipe(str(tmp_path / "mine.yaml"))
+    assert recipe.stage1.text.revision is None and recipe.stage1.visual.revision is not None

@@ -11,7 +11,7 @@ from tests.stage3.predicted import noisy
 
 def clips(number: int = 20) -> list[CachedClip]:
     return [
-        CachedClip(f"c{i}", "train" if i % 4 else "validation", f"v{i}.mp4", 50 + 7 * i, True, "x")
+        CachedClip(f"c{i}", "train" if i % 4 else "validation", f"v{i}.mp4", 50 + 7 * i, True, "x", f"v{i}")
         for i in range(number)
     ]
 
@@ -25,10 +25,17 @@ def test_every_clip_is_in_one_fold_and_the_folds_are_of_a_size() -> None:
 
 def test_two_people_of_one_video_stay_together() -> None:
     pairs = [
-        CachedClip(f"v{i}_{side}", "train", f"v{i}.mp4", 100, True, "x") for i in range(6) for side in ("left", "right")
+        CachedClip(f"v{i}_{side}", "train", f"v{i}.mp4", 100, True, "x", f"v{i}{side}")
+        for i in range(6)
+        for side in ("left", "right")
     ]
     dealt = fold_of(pairs, 3)
     assert all(dealt[f"v{i}_left"] == dealt[f"v{i}_right"] for i in range(6))
+
+
+def test_sentences_of_one_table_are_dealt_one_by_one() -> None:
+    dealt = fold_of([CachedClip(f"s{i}", "train", "table.csv", 1, True, "x") for i in range(9)], 3)
+    assert sorted(dealt.values()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def test_more_folds_than_videos_are_refused() -> None:
