@@ -14,7 +14,7 @@ from common.manifest import CachedClip, Clip, Failure
 from common.rows import Arrays
 from common.schema import MODALITIES, Modality, present
 from stage1_embeddings.clip import ClipInHand
-from stage1_embeddings.plan import Source
+from stage1_embeddings.source import Source
 from stage1_embeddings.utterances import UtterancesInHand
 
 

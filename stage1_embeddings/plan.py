@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.errors import CacheError, DataError
+from common.errors import CacheError
 from common.files import sha256
 from common.manifest import CachedClip, Clip
 from common.models import Pretrained
@@ -31,10 +29,9 @@ from common.schema import (
     present,
 )
 from common.store import read_attributes, read_rows, read_summary, validate
-from stage1_embeddings import transcript
 from stage1_embeddings.encoders import audio, text, visual
 from stage1_embeddings.encoders.resolve import NONE, resolve
-from stage1_embeddings.faces import ready
+from stage1_embeddings.source import Source, source_of_utterances, source_of_video
 from stage1_embeddings.speech.hallucinations import RULES_VERSION
 
 #: Raise when faces are found or cut out differently.
@@ -47,25 +44,6 @@ GROUPS: dict[Modality, tuple[str, ...]] = {
     "text": ("text", present("text"), WORD_TEXT, WORD_START, WORD_END),
 }
 LABELS = (VALENCE, AROUSAL)
-
-
-@dataclass(frozen=True)
-class Source:
-    """The identity of a clip's inputs. Size and time of change spare hashing a video that is known.
-
-    For ready crops without a video, these are the number of files and the folder's time of change, and ``sha256`` is
-    that of ``crops_sha256``. For a clip that comes as text they are the number of its rows and 0; ``sha256`` is that of
-    its texts and ``annotation_sha256`` that of its labels, whatever else is in their table.
-    """
-
-    sha256: str
-    size: int
-    mtime_ns: int
-    crops_sha256: str
-    crops_listing: str
-    transcript: Path | None
-    transcript_sha256: str | None
-    annotation_sha256: str | None
 
 
 class FeaturePlan:
@@ -130,32 +108,12 @@ class FeaturePlan:
         Raises
         ------
         DataError
-            If there is no video, and the recipe doesn't take ready crops.
+            As in `source_of_video`.
         """
         if clip.utterances:
             return source_of_utterances(clip)
         known = _attributes_or_none(self.path(clip)) or _json_or_none(self.index_path(clip)) or {}
-        place, wants_crops = clip.source, self.settings.faces.detector == "crops"
-        if place.is_dir() and not wants_crops:
-            raise DataError(f"{place} has ready crops only, no video.", "Set stage1.faces.detector: crops.")
-        status = place.stat()
-        size = status.st_size if place.is_file() else len(list(place.iterdir()))
-        same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, status.st_mtime_ns)
-        crops = listing = ""
-        if wants_crops and clip.crops is not None:
-            listing = ready.listing(clip.crops)
-            crops = str(known["crops_sha256"]) if known.get("crops_listing") == listing else ready.content(clip.crops)
-        beside = transcript.find_transcript(place)
-        return Source(
-            sha256=str(known["source_sha256"]) if same else sha256(place) if place.is_file() else crops,
-            size=size,
-            mtime_ns=status.st_mtime_ns,
-            crops_sha256=crops,
-            crops_listing=listing,
-            transcript=beside,
-            transcript_sha256=sha256(beside) if beside else None,
-            annotation_sha256=sha256(clip.annotation) if clip.annotation else None,
-        )
+        return source_of_video(clip, known, wants_crops=self.settings.faces.detector == "crops")
 
     def done(self, clip: Clip, source: Source) -> list[CachedClip]:
         """The clip's files, where they are there, whole, and made by these settings from these inputs.
@@ -235,24 +193,6 @@ class FeaturePlan:
         if attributes.get(f"fingerprint_{modality}") != self.fingerprints[modality]:
             return False
         return modality != "text" or attributes.get("transcript_sha256", "") == (source.transcript_sha256 or "")
-
-
-def source_of_utterances(clip: Clip) -> Source:
-    """The identity of a clip that comes as text: of its own rows, not of the table they are from."""
-
-    def digest(values: list[Any]) -> str:
-        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-    return Source(
-        sha256=digest([utterance.text for utterance in clip.utterances]),
-        size=len(clip.utterances),
-        mtime_ns=0,
-        crops_sha256="",
-        crops_listing="",
-        transcript=None,
-        transcript_sha256=None,
-        annotation_sha256=digest([(utterance.valence, utterance.arousal) for utterance in clip.utterances]),
-    )
 
 
 def _recogniser(settings: Stage1) -> list[Any]:

@@ -19,9 +19,10 @@ from stage1_embeddings.faces.kept import Keeper
 from stage1_embeddings.hearing import Hearing
 from stage1_embeddings.jobs import Job, Tally, ends_the_run, failure_of, in_words
 from stage1_embeddings.picture import Picture
-from stage1_embeddings.plan import FeaturePlan, Source
+from stage1_embeddings.plan import FeaturePlan
 from stage1_embeddings.progress import Progress
 from stage1_embeddings.quarantine import Quarantine
+from stage1_embeddings.source import Source
 from stage1_embeddings.tools import Tools
 from stage1_embeddings.transcript import read_transcript
 from stage1_embeddings.utterances import Gathered, UtterancesInHand

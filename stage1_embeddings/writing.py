@@ -16,7 +16,8 @@ from common.schema import AROUSAL, MODALITIES, TIME, VALENCE
 from common.store import write_clip
 from common.timeline import frame_rate_hz
 from stage1_embeddings.clip import ClipInHand
-from stage1_embeddings.plan import FeaturePlan, Source
+from stage1_embeddings.plan import FeaturePlan
+from stage1_embeddings.source import Source
 from stage1_embeddings.utterances import UtterancesInHand
 
 

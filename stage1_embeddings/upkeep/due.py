@@ -200,7 +200,7 @@ def _inputs(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]
 
 def _utterances(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]]:
     """As `_inputs`, of a clip that comes as text."""
-    from stage1_embeddings.plan import source_of_utterances
+    from stage1_embeddings.source import source_of_utterances
 
     now = source_of_utterances(clip)
     reasons = ["the text is another"] if attributes.get("source_sha256") != now.sha256 else []

@@ -1,0 +1,88 @@
+"""What a clip is made from, and how it is recognised the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.errors import DataError
+from common.files import sha256
+from common.manifest import Clip
+from stage1_embeddings import transcript
+from stage1_embeddings.faces import ready
+
+
+@dataclass(frozen=True)
+class Source:
+    """The identity of a clip's inputs. Size and time of change spare hashing a video that is known.
+
+    For ready crops without a video, these are the number of files and the folder's time of change, and ``sha256`` is
+    that of ``crops_sha256``. For a clip that comes as text they are the number of its rows and 0; ``sha256`` is that of
+    its texts and ``annotation_sha256`` that of its labels, whatever else is in their table.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    crops_sha256: str
+    crops_listing: str
+    transcript: Path | None
+    transcript_sha256: str | None
+    annotation_sha256: str | None
+
+
+def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) -> Source:
+    """The identity of a clip's video or ready crops, and of what lies beside them.
+
+    Parameters
+    ----------
+    known : attributes of the clip's cached file; where size and time of change are the same, so is the video
+
+    Raises
+    ------
+    DataError
+        If there is no video, and the recipe doesn't take ready crops.
+    """
+    place = clip.source
+    if place.is_dir() and not wants_crops:
+        raise DataError(f"{place} has ready crops only, no video.", "Set stage1.faces.detector: crops.")
+    status = place.stat()
+    size = status.st_size if place.is_file() else len(list(place.iterdir()))
+    same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, status.st_mtime_ns)
+    crops = listing = ""
+    if wants_crops and clip.crops is not None:
+        listing = ready.listing(clip.crops)
+        crops = str(known["crops_sha256"]) if known.get("crops_listing") == listing else ready.content(clip.crops)
+    beside = transcript.find_transcript(place)
+    return Source(
+        sha256=str(known["source_sha256"]) if same else sha256(place) if place.is_file() else crops,
+        size=size,
+        mtime_ns=status.st_mtime_ns,
+        crops_sha256=crops,
+        crops_listing=listing,
+        transcript=beside,
+        transcript_sha256=sha256(beside) if beside else None,
+        annotation_sha256=sha256(clip.annotation) if clip.annotation else None,
+    )
+
+
+def source_of_utterances(clip: Clip) -> Source:
+    """The identity of a clip that comes as text: of its own rows, not of the table they are from."""
+
+    def digest(values: list[Any]) -> str:
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+    return Source(
+        sha256=digest([utterance.text for utterance in clip.utterances]),
+        size=len(clip.utterances),
+        mtime_ns=0,
+        crops_sha256="",
+        crops_listing="",
+        transcript=None,
+        transcript_sha256=None,
+        annotation_sha256=digest([(utterance.valence, utterance.arousal) for utterance in clip.utterances]),
+    )
