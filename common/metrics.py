@@ -65,6 +65,8 @@ def ccc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float:
     p, t = _valid(prediction, target)
     if len(p) < 2 or (_constant(p) and _constant(t)):
         return float("nan")
+    if _constant(p) or _constant(t):
+        return 0.0  # not -1e-17, which is written as -0.000
     dp, dt = p - p.mean(), t - t.mean()
     denominator = np.mean(dp**2) + np.mean(dt**2) + (p.mean() - t.mean()) ** 2
     return float(2 * np.mean(dp * dt) / denominator)

@@ -29,6 +29,7 @@ def test_ccc_of_known_pairs():
     assert ccc(x, x) == pytest.approx(1)
     assert ccc(-x, x - 2 * x.mean()) == pytest.approx(-1)
     assert ccc(np.zeros(4), x) == 0
+    assert str(ccc(np.full(4, 1 / 3), x)) == str(ccc(x, np.full(4, 1 / 3))) == "0.0"
     # A shift by d costs d^2: 2 var / (2 var + d^2), with population variance.
     assert ccc(x + 0.5, x) == pytest.approx(2 * x.var() / (2 * x.var() + 0.25))
     assert ccc(3 * (x - x.mean()), x - x.mean()) == pytest.approx(2 * 3 / (1 + 9))
