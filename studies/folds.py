@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from common.schema import Split
 from stage3_mlp.predictions import ClipPrediction, write_predictions
 from stage3_mlp.scoring import figures, references
 from stage3_mlp.train import FUSED
-from studies.chain import Places, train_and_score
+from studies.chain import Places, Scored, train_and_score
 from studies.tables import in_lines, write_study
 
 FOLDS = "folds"
@@ -78,17 +79,16 @@ def ensemble(members: Sequence[ClipPrediction]) -> ClipPrediction:
     )
 
 
-def study_folds(recipe: Recipe, places: Places) -> dict[str, Any]:
-    """Train a run per fold, each selected on its own fold, and score their ensemble on the test split.
-
-    Writes ``run/folds/{folds.csv, folds.json, predictions.csv, metrics.json}``.
+def train_folds(
+    recipe: Recipe, manifest: Manifest, folder: Path, places: Places
+) -> tuple[list[Scored], list[ClipPrediction], dict[str, int]]:
+    """Train ``folder/<fold>`` for each fold; the runs, their ensemble on the test split, and which clip was in which.
 
     Raises
     ------
     DataError
         If the test split has no labels: validation clips were trained on, and can't give a score.
     """
-    manifest, folder = read_manifest(places.run), places.run / FOLDS
     check_splits(manifest)
     if not any(clip.labelled for clip in manifest.of("test")):
         raise DataError(
@@ -96,12 +96,22 @@ def study_folds(recipe: Recipe, places: Places) -> dict[str, Any]:
             "Folds train on the validation clips as well, so only a test split can score their ensemble.",
         )
     dealt = fold_of([clip for clip in manifest.of("train", "validation") if clip.labelled], recipe.folds)
-    places.say(f"Folds: {recipe.name}, {recipe.folds} trainings over {len(dealt)} clips")
     runs = []
     for fold in range(recipe.folds):
         runs.append(train_and_score(recipe, fold_manifest(manifest, dealt, fold), folder / str(fold), places))
         places.say(f"  fold {fold}: CCC {runs[-1].metrics['ccc']['mean']:.4f}")
     predictions = [ensemble(clip) for clip in zip(*(run.predictions for run in runs), strict=True)]
+    return runs, predictions, dealt
+
+
+def study_folds(recipe: Recipe, places: Places) -> dict[str, Any]:
+    """Train a run per fold, each selected on its own fold, and score their ensemble on the test split.
+
+    Writes ``run/folds/{folds.csv, folds.json, predictions.csv, metrics.json}``. Errors as in `train_folds`.
+    """
+    manifest, folder = read_manifest(places.run), places.run / FOLDS
+    places.say(f"Folds: {recipe.name}, {recipe.folds} trainings")
+    runs, predictions, dealt = train_folds(recipe, manifest, folder, places)
     metrics = {
         "run": places.run.name,
         "split": "test",
