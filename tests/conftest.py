@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from common.datasets.demo import render_corpus
 from common.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from tests.integration.chain import Chain
 
 # The same examples in every run: a change is judged by what it changed. HYPOTHESIS_PROFILE=explore draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None, database=None)
@@ -48,6 +53,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for modality in MODALITIES:
         miniature_folder(modality, cache)
     return cache
+
+
+@pytest.fixture(scope="session")
+def finished(corpus: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """A chain that has been run once, by its own commands; tests that change it copy it first."""
+    from tests.integration.chain import Chain
+
+    folder = tmp_path_factory.mktemp("chain")
+    shutil.copytree(models, folder / "cache")
+    chain = Chain(corpus, folder / "cache", folder / "runs" / "small")
+    for result in chain.all():
+        assert result.exit_code == 0, result.output
+    return chain
 
 
 @pytest.fixture(scope="session")

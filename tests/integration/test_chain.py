@@ -15,17 +15,6 @@ from common.store import read_attributes, read_clip, read_locations, validate
 from tests.integration.chain import Chain
 
 
-@pytest.fixture(scope="module")
-def finished(corpus: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """A chain that has been run once."""
-    folder = tmp_path_factory.mktemp("chain")
-    shutil.copytree(models, folder / "cache")
-    chain = Chain(corpus, folder / "cache", folder / "runs" / "small")
-    for result in chain.all():
-        assert result.exit_code == 0, result.output
-    return chain
-
-
 @pytest.fixture
 def copied(finished: Chain, tmp_path: Path) -> Chain:
     """The same with everything its own, to be changed."""

@@ -24,17 +24,6 @@ from tests.integration.chain import Chain
 from tests.reference import assert_close, polar, weights
 
 
-@pytest.fixture(scope="module")
-def finished(corpus: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """A chain that has been run once."""
-    folder = tmp_path_factory.mktemp("faults")
-    shutil.copytree(models, folder / "cache")
-    chain = Chain(corpus, folder / "cache", folder / "runs" / "small")
-    for result in chain.all():
-        assert result.exit_code == 0, result.output
-    return chain
-
-
 @pytest.fixture
 def copied(finished: Chain, tmp_path: Path) -> Chain:
     """The same with everything its own, to be changed."""
