@@ -51,9 +51,9 @@ def scored(cache: Path, run: Path, data: Path | None) -> dict[str, Any]:
     return metrics
 
 
-def shuffle_labels(annotations: Path, splits: tuple[str, ...]) -> None:
+def shuffle_labels(annotations: Path, splits: tuple[str, ...], seed: int) -> None:
     """Deal the annotation rows of each split out anew over its clips and frames."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for split in splits:
         files = sorted((annotations / split).glob("*.txt"))
         tables = [file.read_text().splitlines() for file in files]
@@ -70,8 +70,11 @@ def test_the_chain_learns_what_the_corpus_shows(cache: Path, tmp_path: Path) -> 
 
 
 def test_nothing_is_learnt_from_shuffled_labels(cache: Path, tmp_path: Path) -> None:
-    data = tmp_path / "shuffled"
-    shutil.copytree(cache / DEMO, data)
-    shuffle_labels(data / "VA_Estimation_Challenge", ("Train_Set", "Validation_Set"))
-    metrics = scored(cache, tmp_path / "run", data)
-    assert abs(metrics["ccc"]["mean"]) < 0.15, metrics["ccc"]
+    """Over three shufflings: what has learnt nothing still agrees with five clips by chance, by 0.15 at times."""
+    found = []
+    for seed in range(3):
+        data = tmp_path / f"shuffled{seed}"
+        shutil.copytree(cache / DEMO, data)
+        shuffle_labels(data / "VA_Estimation_Challenge", ("Train_Set", "Validation_Set"), seed)
+        found.append(scored(cache, tmp_path / f"run{seed}", data)["ccc"]["mean"])
+    assert abs(np.mean(found)) < 0.15, found
