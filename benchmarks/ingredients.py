@@ -1,8 +1,9 @@
 """What each ingredient of recipes/strong.yaml gives over maven's settings, on the embedded corpus.
 
-    python -m benchmarks.ingredients --seeds 5 --cache cache --run runs/ingredients
+    make embeddings RUN=ingredients
+    python -m benchmarks.ingredients --seeds 5
 
-needs what `make embeddings` leaves in ``cache``. Both recipes keep their settings but for the sizes in EMBEDDED, which
+takes about an hour on two cores. Both recipes keep their settings but for the sizes in EMBEDDED, which
 are the same for all: twenty short clips and miniature encoders don't fill a network of MAVEN's size. Each line is
 trained and scored with the same seeds; differences are paired over clips and seeds.
 """

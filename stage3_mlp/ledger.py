@@ -12,20 +12,21 @@ from common.manifest import CachedClip
 from common.recipe import fingerprint
 
 
-def scored_before(cache: Path, clips: Sequence[CachedClip], weights_sha256: str, run: str) -> int:
-    """Note that ``clips`` are scored with a head, and say how many others they have been scored with.
+def scored_before(cache: Path, clips: Sequence[CachedClip], model: str, run: str) -> int:
+    """Note that ``clips`` are scored with a model, and say how many others they have been scored with.
 
-    The list lies in ``cache/scored``, one file per set of test clips; scoring the same head again adds nothing.
+    The list lies in ``cache/scored``, one file per set of test clips; scoring the same model again adds nothing.
+    ``model`` is the fingerprint of its head's weights and smoothing.
     """
     videos = sorted({clip.video or clip.id for clip in clips})
     path = cache / "scored" / f"{fingerprint('scored', videos)}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(path):
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        known = {str(json.loads(line)["weights_sha256"]) for line in lines}
-        if weights_sha256 not in known:
+        known = {str(json.loads(line)["model"]) for line in lines}
+        if model not in known:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            entry = {"time": now, "run": run, "weights_sha256": weights_sha256}
+            entry = {"time": now, "run": run, "model": model}
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-    return len(known - {weights_sha256})
+    return len(known - {model})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
     record = read_record(run / HEAD, made_by=MADE_BY)
     check_splits(manifest)
     split, clips, remarks = scored_clips(manifest)
-    key = fingerprint("test", CODE_VERSION, record["weights_sha256"], split, [(c.id, c.content) for c in clips])
+    model = fingerprint("scored", record["weights_sha256"], asdict(smoother_of(record)))
+    key = fingerprint("test", CODE_VERSION, model, split, [(c.id, c.content) for c in clips])
     folder = run / "test"
     known = _known(folder, key)
     if known is not None:
@@ -51,7 +53,7 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
     predictions = predict_clips(run / HEAD, cache, manifest, clips, device)
     metrics = _metrics(run, cache, split, manifest, record, predictions)
     if split == "test":
-        remarks += _seen_before(scored_before(cache, clips, record["weights_sha256"], run.name))
+        remarks += _seen_before(scored_before(cache, clips, model, run.name))
     metrics |= {"remarks": [*manifest.remarks, *remarks], "fingerprint": key}
     write_predictions(folder / "predictions.csv", predictions)
     _report(run, folder, metrics, predictions, record)

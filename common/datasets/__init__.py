@@ -67,7 +67,7 @@ def survey_dataset(data: Path | None, cache: Path, say: Callable[[str], None]) -
 def _survey_folder(data: Path) -> Survey:
     try:
         clips = folder.clips(data)
-    except (DataError, UnicodeError):  # the latter for bytes that are no text
+    except DataError:
         return Survey("folder", data, (), tuple(_bad_names(data)))
     return Survey("folder", data, tuple(clips), tuple(clip_findings(clips, data)))
 
@@ -79,6 +79,6 @@ def _bad_names(data: Path) -> Iterator[Finding]:
         relative = path.relative_to(data if data.is_dir() else data.parent)
         try:
             safe_name(relative.name if path.is_dir() else "__".join(relative.with_suffix("").parts), path)
-        except (DataError, UnicodeError):
+        except DataError:
             cure = "Rename it: printable signs, at most 200 bytes, no leading dot."
             yield Finding("refused", "names", f"{str(path)!r} can't name a clip.", cure)

@@ -134,7 +134,7 @@ class _People:
             return None
         try:
             safe_name(name, annotation or source)
-        except (DataError, UnicodeError):  # the latter for bytes that are no text
+        except DataError:
             text = f"{str(annotation or source)!r} can't name a clip."
             self._add("refused", "names", text, "Rename it: printable signs, at most 200 bytes, no leading dot.")
             return None

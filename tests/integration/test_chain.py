@@ -259,3 +259,13 @@ def test_a_video_is_predicted_by_another_runs_models(finished: Chain, tmp_path: 
     assert len(rows) == 1 + chain.manifest()["clips"][0]["frames"]
     assert (chain.run / "report.html").is_file()
     assert sha256(video) == sha256(source)
+
+
+def test_another_smoothing_of_the_same_head_is_scored_anew(copied: Chain) -> None:
+    assert "none" in copied.metrics()["smoothing"]["text"]
+    box = ("stage3.smoothing.kind=box", "stage3.smoothing.widths_s=[0.5]")
+    for result in (copied.train_mlp(*box), copied.test()):
+        assert result.exit_code == 0, result.output
+    metrics = copied.metrics()
+    assert metrics["smoothing"]["text"] == "box, 0.5 s" and metrics["ccc_unsmoothed"] is not None
+    assert any("1 other model" in remark for remark in metrics["remarks"])
