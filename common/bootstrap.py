@@ -40,12 +40,12 @@ def bootstrap_over_clips(
     DataError
         As in ``score``; or if ``repeats`` or ``level`` is out of range.
     """
-    _check_range(repeats, level)
+    check_range(repeats, level)
     clips = [clip for clip in valid_clips(pairs) if len(clip)]
     if len(clips) < 2:
         names = [f"{figure}_{axis}" for figure in ("ccc", "rmse") for axis in AXES]
         return {name: (float("nan"), float("nan")) for name in [*names, "ccc_mean"]}
-    draws = _draw(len(clips), repeats, np.random.default_rng(seed))
+    draws = draw(len(clips), repeats, np.random.default_rng(seed))
     return {name: interval(values, level) for name, values in _figures(clips, draws).items()}
 
 
@@ -67,7 +67,7 @@ def mean_ccc_draws(groups: Sequence[Sequence[Sequence[Pair]]], repeats: int = 10
     DataError
         If targets differ between models or seeds; otherwise as in ``common.metrics.score``.
     """
-    _check_range(repeats, 0.5)
+    check_range(repeats, 0.5)
     models = [[valid_clips(pairs) for pairs in runs] for runs in groups]
     first = models[0][0]
     for clips in (clips for runs in models for clips in runs):
@@ -83,13 +83,13 @@ def mean_ccc_draws(groups: Sequence[Sequence[Sequence[Pair]]], repeats: int = 10
     if len(kept) < 2:
         return np.full((len(models), repeats), np.nan)
     rng = np.random.default_rng(seed)
-    draws = _draw(len(kept), repeats, rng)
+    draws = draw(len(kept), repeats, rng)
     rows = []
     for runs in models:
         figures = np.stack(
             [_figures([clips[i] for i in kept], draws)["ccc_mean"] for clips in runs]
         )  # (seeds, repeats)
-        drawn = _draw(len(runs), repeats, rng).T if len(runs) > 1 else np.ones((1, repeats))
+        drawn = draw(len(runs), repeats, rng).T if len(runs) > 1 else np.ones((1, repeats))
         rows.append((figures * drawn).sum(axis=0) / len(runs))
     return np.stack(rows)
 
@@ -103,7 +103,7 @@ def interval(values: Floats, level: float = 0.95) -> Interval:
     return float(low), float(high)
 
 
-def _check_range(repeats: int, level: float) -> None:
+def check_range(repeats: int, level: float) -> None:
     if repeats < 1 or not 0 < level < 1:
         raise DataError(
             f"A bootstrap of {repeats} repeats at level {level} has no meaning.",
@@ -111,7 +111,7 @@ def _check_range(repeats: int, level: float) -> None:
         )
 
 
-def _draw(number: int, repeats: int, rng: np.random.Generator) -> Floats:
+def draw(number: int, repeats: int, rng: np.random.Generator) -> Floats:
     """How often each of ``number`` things is drawn: (repeats, number)."""
     return rng.multinomial(number, np.full(number, 1 / number), size=repeats).astype(np.float64)
 

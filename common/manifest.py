@@ -20,14 +20,36 @@ from common.schema import SCHEMA_VERSION, Split
 
 MANIFEST = "manifest.json"
 
+#: How a data set is split: so that nothing that is scored was seen, or as the published classifier did it.
+Protocol = Literal["honest", "published"]
+
 
 @dataclass(frozen=True)
 class Utterance:
-    """One row of a clip that comes as text: what is said, and its labels in [-1, 1], None where not annotated."""
+    """One row of a clip that is a dialogue: what is said, by whom, and its labels, None where not annotated.
+
+    Attributes
+    ----------
+    text : str
+        Empty where the data set has none for this row.
+    valence, arousal : float or None
+        In [-1, 1].
+    emotion : int or None
+        Index of its class in the data set's ``classes``.
+    speaker : str
+    row : int or None
+        Its row in the table of features that the data set brings.
+    video : Path or None
+        The video of this utterance alone.
+    """
 
     text: str
     valence: float | None = None
     arousal: float | None = None
+    emotion: int | None = None
+    speaker: str = ""
+    row: int | None = None
+    video: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +69,9 @@ class Clip:
     side : {"left", "right"} or None
         Which of the two people in the video the clip is about, where its name says so.
     utterances : tuple of Utterance
-        The rows of a clip that comes as text, in order: it has no frames, faces or sound. Empty for a video.
+        The rows of a clip that is a dialogue, or a single sentence, in order. Empty for a video, whose rows are frames.
+    group : str
+        What must stay apart besides: the recording session. Empty where the data set names none.
     """
 
     id: str
@@ -57,6 +81,7 @@ class Clip:
     crops: Path | None = None
     side: Literal["left", "right"] | None = None
     utterances: tuple[Utterance, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +89,8 @@ class CachedClip:
     """One clip as stage 1 left it in the cache.
 
     ``content`` is a fingerprint of all that shaped the file: source, transcript, labels, settings. ``video`` is one of
-    the video, or of its ready crops, and of which person in it, whatever they are called; empty for a clip of text.
+    the video, or of its ready crops, and of which person in it, whatever they are called; of a dialogue, one of
+    all that is known of its utterances but their labels; empty for a single sentence. ``group`` is that of `Clip`.
     """
 
     id: str
@@ -74,6 +100,7 @@ class CachedClip:
     labelled: bool
     content: str
     video: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +118,8 @@ class Manifest:
 
     ``folder`` is where the clip files lie, relative to the cache. ``encoders`` says for each modality which
     network made it, at which revision or hash, and how wide it is. ``remarks`` are sentences that every later output
-    repeats, such as that the encoders are miniatures with random weights.
+    repeats, such as that the encoders are miniatures with random weights. ``rows`` says what a row of a clip is;
+    ``classes`` names the emotions that ``/label/emotion`` counts, none where labels are valence and arousal.
     """
 
     data: str
@@ -102,6 +130,9 @@ class Manifest:
     clips: tuple[CachedClip, ...]
     failures: tuple[Failure, ...] = ()
     remarks: tuple[str, ...] = ()
+    rows: Literal["frames", "utterances"] = "frames"
+    classes: tuple[str, ...] = ()
+    protocol: Protocol = "honest"
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def of(self, *splits: Split) -> list[CachedClip]:
@@ -135,6 +166,7 @@ def read_manifest(folder: Path) -> Manifest:
         values["clips"] = tuple(CachedClip(**clip) for clip in values["clips"])
         values["failures"] = tuple(Failure(**failure) for failure in values["failures"])
         values["remarks"] = tuple(values["remarks"])
+        values["classes"] = tuple(values["classes"])
         return Manifest(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{path} isn't a manifest of this program ({error}).", cure) from error
@@ -146,8 +178,11 @@ def check_splits(manifest: Manifest) -> None:
     Raises
     ------
     DataError
-        Naming the first two clips, their splits, and how many more there are.
+        Naming the first two clips, their splits, and how many more there are. A manifest of the published protocol
+        passes: there it is done on purpose, and every output says so.
     """
+    if manifest.protocol == "published":
+        return
     seen: dict[str, CachedClip] = {}
     shared: list[tuple[CachedClip, CachedClip]] = []
     for clip in manifest.clips:
@@ -156,12 +191,28 @@ def check_splits(manifest: Manifest) -> None:
             if other.split != clip.split:
                 shared.append((other, clip))
     if shared:
+        what = "video" if manifest.rows == "frames" else "dialogue"
         one, two = shared[0]
         more = f", and {len(shared) - 1} more such pairs" if len(shared) > 1 else ""
         raise DataError(
-            f"{one.id} ({one.split}) and {two.id} ({two.split}) are the same video{more}: "
+            f"{one.id} ({one.split}) and {two.id} ({two.split}) are the same {what}{more}: "
             "a score on what was trained or selected on is no score.",
-            "Keep each video in one split.",
+            f"Keep each {what} in one split.",
+        )
+
+
+def check_labels(manifest: Manifest, *, categorical: bool) -> None:
+    """Refuse to train a recipe of emotion classes on valence and arousal, or the other way round.
+
+    Raises
+    ------
+    DataError
+    """
+    if bool(manifest.classes) != categorical:
+        wants, has = ("emotion classes", "valence and arousal")[:: 1 if categorical else -1]
+        raise DataError(
+            f"The recipe is about {wants}, by its stage2.training.loss; {manifest.data} is labelled with {has}.",
+            "Take a recipe made for such labels: meld or iemocap for classes, maven or strong for valence and arousal.",
         )
 
 

@@ -23,7 +23,10 @@ Split = Literal["train", "validation", "test", "unsplit"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 
 FEATURE_DTYPE: Final = np.float16
+#: Of features that a data set brings: they may be of any size, and half precision ends at 65504.
+GIVEN_DTYPE: Final = np.float32
 REFINED_DTYPE: Final = np.float32
+EMOTION_DTYPE: Final = np.int16
 
 TIME: Final = "time_s"
 PRESENT: Final = "present"
@@ -37,8 +40,10 @@ CROP_TRACK: Final = "crops/track"
 WORD_TEXT: Final = "words/text"
 WORD_START: Final = "words/start_s"
 WORD_END: Final = "words/end_s"
+WORD_SPEAKER: Final = "words/speaker"
 VALENCE: Final = "label/valence"
 AROUSAL: Final = "label/arousal"
+EMOTION: Final = "label/emotion"
 REFINED: Final = "refined"
 
 #: YuNet's order, from the viewer's side: left eye, right eye, nose tip, left and right corner of the mouth.
@@ -46,6 +51,9 @@ LANDMARKS: Final = 5
 
 #: Aff-Wild2 writes -5 where a frame was not annotated; in the cache it is NaN.
 NOT_ANNOTATED: Final = -5.0
+
+#: The class of a row that was not annotated.
+NO_EMOTION: Final = -1
 
 
 def present(modality: Modality) -> str:

@@ -34,7 +34,7 @@ from common.hdf5 import (
     write_rows,
 )
 from common.rows import Array, Rows
-from common.schema import SCHEMA_VERSION, VALENCE
+from common.schema import EMOTION, SCHEMA_VERSION, VALENCE, WORD_SPEAKER, WORD_TEXT
 from common.validation import check_structure, validate
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "read_locations",
     "read_rows",
     "read_summary",
+    "read_texts",
     "validate",
     "write_clip",
 ]
@@ -146,6 +147,13 @@ def read_rows(path: Path, names: tuple[str, ...]) -> dict[str, Rows | list[str]]
         return texts | {name: Stored(path, name, item.shape, item.dtype) for name, item in places.items()}
 
 
+def read_texts(path: Path) -> dict[str, list[str]]:
+    """What is said in a clip, and by whom, where it says so: datasets of strings by name."""
+    with opened(path) as file:
+        check_version(file, path)
+        return {name: texts_of(file[name]) for name in (WORD_TEXT, WORD_SPEAKER) if name in file}
+
+
 @dataclass(frozen=True)
 class Stored:
     """A dataset of a clip file as `Rows`; the file is opened for each reading, so that none is held open."""
@@ -170,7 +178,7 @@ def read_summary(path: Path) -> tuple[dict[str, Any], int, bool]:
     """
     with opened(path) as file:
         frames = check_structure(file, path)
-        return attributes_of(file, path), frames, VALENCE in file
+        return attributes_of(file, path), frames, VALENCE in file or EMOTION in file
 
 
 def read_locations(path: Path) -> tuple[dict[str, Location], dict[str, Any]]:

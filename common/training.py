@@ -1,6 +1,6 @@
 """What stages 2 and 3 share around ``transformers.Trainer``: settings, selection, resuming, one line an epoch.
 
-The epoch is selected on the validation split's CCC, pooled over all of its valid frames.
+The epoch is selected on the validation split, by a `common.measures.Measure` over all of its labelled rows at once.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import transformers
+from torch.utils.data import WeightedRandomSampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
 from common.errors import TrainingError
-from common.metrics import ccc
+from common.measures import Measure, measure_for
 from common.models import quiet
 from common.recipe import Training
-
-METRIC = "ccc_mean"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class Fitted:
     model: Any
     history: list[dict[str, float]]
     best: dict[str, float]
+    measure: Measure
+
+    def in_words(self) -> str:
+        """The best epoch."""
+        score = self.best[self.measure.key]
+        return f"best validation {self.measure.title} {score:.4f} at epoch {self.best['epoch']}"
 
 
 def fit(
@@ -47,6 +53,7 @@ def fit(
     device: str,
     say: Callable[[str], None],
     ignore: tuple[str, ...] = (),
+    draws: npt.NDArray[np.float64] | None = None,
 ) -> Fitted:
     """Train ``model`` and give it back with the weights of its best epoch.
 
@@ -56,10 +63,12 @@ def fit(
         Its forward takes the batch's entries by name and returns ``loss`` and ``prediction``.
     train, validation : map-style data sets
     collate : callable
-        Makes a batch of items; ``labels`` (..., 2) holds NaN where there is no label.
+        Makes a batch of items; ``labels`` as in `common.labels`.
     checkpoints : Path
         Folder of this training's checkpoints; a killed training goes on from the last whole one in it.
     ignore : names of the forward's outputs that scoring doesn't need
+    draws : (N,) float64, optional
+        How likely each training item is to be drawn, with replacement, N in an epoch; all once where not given.
 
     Raises
     ------
@@ -68,16 +77,20 @@ def fit(
     """
     transformers.set_seed(seed)
     quiet()
-    callbacks: list[TrainerCallback] = [_Lines(say, settings.epochs)]
+    measure = measure_for(categorical=settings.categorical)
+    callbacks: list[TrainerCallback] = [_Lines(say, settings.epochs, measure)]
+    if settings.warmup_steps:
+        callbacks.append(_WarmUp(settings.warmup_steps))
     if settings.early_stop_epochs is not None:
         callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stop_epochs))
-    trainer = Trainer(
+    trainer = _Trainer(
+        draws,
         model=model,
-        args=_arguments(settings, checkpoints, seed, device),
+        args=_arguments(settings, measure, checkpoints, seed, device),
         train_dataset=train,
         eval_dataset=validation,
         data_collator=collate,
-        compute_metrics=_pooled_ccc,
+        compute_metrics=measure.figures,
         callbacks=callbacks,
         optimizer_cls_and_kwargs=(
             {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser],
@@ -89,8 +102,8 @@ def fit(
     if resume is not None:
         say(f"  goes on from {resume.name}")
     trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
-    history = _by_epoch(trainer.state.log_history)
-    return Fitted(trainer.model, history, max(history, key=lambda row: row[f"eval_{METRIC}"]))
+    history = _by_epoch(trainer.state.log_history, measure)
+    return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -109,7 +122,21 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def _arguments(settings: Training, folder: Path, seed: int, device: str) -> TrainingArguments:
+class _Trainer(Trainer):
+    """The Trainer, drawing its training items by given likelihoods where there are some."""
+
+    def __init__(self, draws: npt.NDArray[np.float64] | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._draws = draws
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self._draws is None:
+            return super()._get_train_sampler(train_dataset)
+        # From torch's default generator, whose state a checkpoint keeps.
+        return WeightedRandomSampler(self._draws.tolist(), len(self._draws), replacement=True)
+
+
+def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, device: str) -> TrainingArguments:
     plateau = settings.plateau
     return TrainingArguments(
         output_dir=str(folder),
@@ -128,13 +155,14 @@ def _arguments(settings: Training, folder: Path, seed: int, device: str) -> Trai
         save_total_limit=1,
         load_best_model_at_end=True,
         restore_callback_states_from_checkpoint=True,  # early stopping goes on counting after a kill
-        metric_for_best_model=METRIC,
+        metric_for_best_model=measure.name,
         greater_is_better=True,
         label_names=["labels"],
         remove_unused_columns=False,
         logging_nan_inf_filter=False,  # a loss that is no number must be seen
         dataloader_num_workers=settings.workers,
         dataloader_pin_memory=device.startswith("cuda"),
+        activation_checkpointing=settings.gradient_checkpointing,
         bf16=settings.precision == "bfloat16",
         fp16=settings.precision == "float16",
         seed=seed,
@@ -144,31 +172,13 @@ def _arguments(settings: Training, folder: Path, seed: int, device: str) -> Trai
     )
 
 
-def _pooled_ccc(outputs: Any) -> dict[str, float]:
-    """CCC over all valid frames of the validation split.
-
-    Raises
-    ------
-    TrainingError
-        If it isn't defined, as where the labels don't vary: no epoch could be selected by it.
-    """
-    prediction = np.asarray(outputs.predictions, dtype=np.float64).reshape(-1, 2)
-    target = np.asarray(outputs.label_ids, dtype=np.float64).reshape(-1, 2)
-    valence, arousal = (float(ccc(prediction[:, i], target[:, i])) for i in (0, 1))
-    if math.isnan(valence + arousal):
-        raise TrainingError(
-            f"The validation CCC isn't defined over {int(np.isfinite(target).all(axis=1).sum())} annotated frames.",
-            "Give the validation split more than one annotated frame, with labels that vary.",
-        )
-    return {METRIC: (valence + arousal) / 2, "ccc_valence": valence, "ccc_arousal": arousal}
-
-
 class _Lines(TrainerCallback):
     """One line an epoch."""
 
-    def __init__(self, say: Callable[[str], None], epochs: int) -> None:
+    def __init__(self, say: Callable[[str], None], epochs: int, measure: Measure) -> None:
         self.say = say
         self.epochs = epochs
+        self.measure = measure
         self.loss = math.nan
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
@@ -185,15 +195,26 @@ class _Lines(TrainerCallback):
         rate = rest["optimizer"].param_groups[0]["lr"]
         self.say(
             f"  epoch {round(state.epoch)}/{self.epochs}  loss {self.loss:.4f}  "
-            f"validation CCC {metrics[f'eval_{METRIC}']:.4f} "
-            f"(valence {metrics['eval_ccc_valence']:.4f}, arousal {metrics['eval_ccc_arousal']:.4f})  lr {rate:.1e}"
+            f"{self.measure.in_words(metrics)}  lr {rate:.1e}"
         )
 
 
-def _by_epoch(log: list[dict[str, float]]) -> list[dict[str, float]]:
+class _WarmUp(TrainerCallback):
+    """The learning rate rises in equal steps to what it would be; ReduceLROnPlateau knows no warm-up of its own."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        if state.global_step < self.steps:
+            for group in rest["optimizer"].param_groups:
+                group["lr"] = args.learning_rate * (state.global_step + 1) / self.steps
+
+
+def _by_epoch(log: list[dict[str, float]], measure: Measure) -> list[dict[str, float]]:
     """The Trainer's log as one row per epoch."""
     rows: dict[int, dict[str, float]] = {}
     for entry in log:
-        if "loss" in entry or f"eval_{METRIC}" in entry:
+        if "loss" in entry or measure.key in entry:
             rows.setdefault(round(entry["epoch"]), {}).update(entry)
     return [{**row, "epoch": epoch} for epoch, row in sorted(rows.items())]

@@ -16,7 +16,10 @@ from common.schema import (
     AROUSAL,
     CROP_END,
     CROP_PNG,
+    EMOTION,
+    EMOTION_DTYPE,
     FEATURE_DTYPE,
+    GIVEN_DTYPE,
     MODALITIES,
     REFINED,
     REFINED_DTYPE,
@@ -65,21 +68,23 @@ def check_structure(file: h5py.File, name: Path) -> int:
         _check(file, name, REFINED, frames, REFINED_DTYPE)
     else:
         for modality in MODALITIES:
-            _check(file, name, modality, frames, FEATURE_DTYPE)
+            _check(file, name, modality, frames, FEATURE_DTYPE, GIVEN_DTYPE)
             _check(file, name, present(modality), frames, np.bool_)
     for label in (VALENCE, AROUSAL):
         if label in file:
             _check(file, name, label, frames, np.float32)
+    if EMOTION in file:
+        _check(file, name, EMOTION, frames, EMOTION_DTYPE)
     return int(frames)
 
 
-def _check(file: h5py.File, path: Path, name: str, frames: int, dtype: Any) -> None:
+def _check(file: h5py.File, path: Path, name: str, frames: int, *dtypes: Any) -> None:
     if name not in file:
         raise CacheError(f"{path} has no /{name}.", CURE)
     dataset = file[name]
-    if dataset.shape[0] != frames or dataset.dtype != np.dtype(dtype):
+    if dataset.shape[0] != frames or dataset.dtype not in map(np.dtype, dtypes):
         raise CacheError(
-            f"{path}: /{name} is {dataset.shape} {dataset.dtype}, expected ({frames}, ...) {np.dtype(dtype)}.",
+            f"{path}: /{name} is {dataset.shape} {dataset.dtype}, expected ({frames}, ...) {np.dtype(dtypes[0])}.",
             CURE,
         )
 
@@ -101,7 +106,8 @@ def _check_content(file: h5py.File, path: Path) -> None:
         if some[~mask].any():
             at = int(np.flatnonzero(~mask & some)[0])
             raise CacheError(f"{path}: /{modality} holds numbers at frame {at}, which is marked absent.", CURE)
-    if WORD_TEXT in file and not (len(file[WORD_TEXT]) == len(file[WORD_START]) == len(file[WORD_END])):
+    words = (WORD_TEXT, WORD_START, WORD_END)
+    if WORD_TEXT in file and REFINED not in file and len({len(file[name]) for name in words}) > 1:
         raise CacheError(f"{path}: /words has texts and times of different lengths.", CURE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import CacheError
+from common.labels import annotated, no_label, read_labels
 from common.manifest import CachedClip, Manifest
 from common.recipe import Window
-from common.schema import AROUSAL, MODALITIES, VALENCE, Modality, present
+from common.schema import MODALITIES, Modality, present
 from common.store import Location, read_locations
 
 Array = npt.NDArray[Any]
@@ -101,7 +102,8 @@ class FeatureWindows:
         ``visual``, ``audio``, ``text``   (T, D) float32, 0 where absent
         ``present_visual`` and so on      (T,) bool
         ``frame_mask``                    (T,) bool, False on padding
-        ``labels``                        (T, 2) float32, valence and arousal, NaN where not annotated
+        ``labels``                        (T, 2) float32, valence and arousal, NaN where not annotated; or, where the
+                                          manifest names classes, (T,) int64, -1 where not annotated
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class FeatureWindows:
         self.window = window
         self.modalities = frozenset(modalities)
         self.once = once
+        self.categorical = bool(manifest.classes)
         self.arrays = [CachedArrays(folder / f"{clip.id}.h5", clip.content) for clip in self.clips]
         self.places = [
             Place(index, start, min(window.frames, clip.frames - start))
@@ -127,7 +130,7 @@ class FeatureWindows:
             for start in window_starts(clip.frames, window)
         ]
         if labelled_only:
-            self.places = [place for place in self.places if np.isfinite(self._labels(place)).any()]
+            self.places = [place for place in self.places if annotated(self._labels(place)).any()]
 
     def __len__(self) -> int:
         return len(self.places)
@@ -146,8 +149,18 @@ class FeatureWindows:
             item[modality] = self._padded(values, 0)
             item[f"present_{modality}"] = self._padded(mask, False)
         item["frame_mask"] = self._padded(np.ones(place.frames, dtype=np.bool_), False)
-        item["labels"] = self._padded(self._labels(place, earlier=self._seen_before(index)), np.nan)
+        labels = self.labels(index)
+        item["labels"] = self._padded(labels, no_label(labels))
         return item
+
+    def labels(self, index: int) -> Array:
+        """Labels of a window without its padding, as in `common.labels.read_labels`."""
+        return self._labels(self.places[index], earlier=self._seen_before(index))
+
+    def clip_labels(self) -> Iterator[Array]:
+        """Labels of each clip as a whole."""
+        for clip, arrays in zip(self.clips, self.arrays, strict=True):
+            yield read_labels(arrays, slice(None), clip.frames, categorical=self.categorical)
 
     def _seen_before(self, index: int) -> int:
         """How many of this window's first frames an earlier window of the same clip has."""
@@ -159,10 +172,8 @@ class FeatureWindows:
     def _labels(self, place: Place, earlier: int = 0) -> Array:
         arrays = self.arrays[place.clip]
         rows = slice(place.start, place.start + place.frames)
-        if VALENCE not in arrays:
-            return np.full((place.frames, 2), np.nan, dtype=np.float32)
-        labels = np.stack([arrays[VALENCE][rows], arrays[AROUSAL][rows]], axis=1)
-        labels[:earlier] = np.nan
+        labels = read_labels(arrays, rows, place.frames, categorical=self.categorical)
+        labels[:earlier] = no_label(labels)
         return labels
 
     def _padded(self, values: Array, fill: float | bool) -> Array:

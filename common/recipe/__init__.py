@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from common.errors import RecipeError
 from common.recipe.section import Precision, Section
 from common.recipe.stage1 import AudioEncoder, Encoder, Faces, Speech, Stage1, TextEncoder, VisualEncoder
-from common.recipe.stage2 import Fusion, Stage2, Window
-from common.recipe.stage3 import Head, Smoothing, Stage3
+from common.recipe.stage2 import FUSIONS, Fusion, Stage2, TextGuided, Window
+from common.recipe.stage3 import Classifier, Head, Smoothing, Stage3
 from common.recipe.training import Plateau, Training
 from common.schema import SCHEMA_VERSION
 
 __all__ = [
     "RECIPES",
     "AudioEncoder",
+    "Classifier",
     "Encoder",
     "Faces",
     "Fusion",
@@ -41,6 +42,7 @@ __all__ = [
     "Stage2",
     "Stage3",
     "TextEncoder",
+    "TextGuided",
     "Training",
     "VisualEncoder",
     "Window",
@@ -65,12 +67,35 @@ class Recipe(Section):
     stage2: Stage2 = Stage2()
     stage3: Stage3 = Stage3()
 
+    @property
+    def categorical(self) -> bool:
+        """Is this about emotion classes, not about valence and arousal?"""
+        return self.stage2.training.categorical
+
+    @model_validator(mode="after")
+    def _both_stages_are_about_the_same(self) -> Recipe:
+        if self.stage3.training.categorical != self.categorical:
+            raise ValueError(
+                f"stage2.training.loss is {self.stage2.training.loss} and stage3.training.loss is "
+                f"{self.stage3.training.loss}: one is of emotion classes, one of valence and arousal"
+            )
+        if self.categorical and self.stage3.smoothing.kind != "none":
+            raise ValueError("stage3.smoothing is for valence and arousal; classes of utterances aren't smoothed")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_a_text_encoder_to_train(self) -> Recipe:
+        if self.stage2.finetune_text and self.stage1.text.model in ("none", "given"):
+            raise ValueError(f"stage2.finetune_text trains stage1.text.model, which is {self.stage1.text.model}")
+        return self
+
 
 def load_recipe(name_or_path: str, overrides: tuple[str, ...] = ()) -> Recipe:
     """Read a recipe by name (``demo``) or path, apply ``key.path=value`` overrides, and validate it.
 
     A file may name a ``base``: another recipe's name, or a path relative to the file. Its settings are laid over the
-    base's, section by section; values and lists replace. Another model drops the old one's revision.
+    base's, section by section; values and lists replace. Another model drops the old one's revision, another kind of
+    fusion the old one's settings.
 
     Raises
     ------
@@ -144,11 +169,17 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     for key, value in above.items():
         if isinstance(value, dict):
             under = below.get(key)
-            value = _laid_over(under if isinstance(under, dict) else {}, value)
+            value = _laid_over(under if isinstance(under, dict) and not _other_kind(key, under, value) else {}, value)
         values[key] = value
         if (revision := REVISION_OF.get(key)) and revision not in above:
             values.pop(revision, None)
     return values
+
+
+def _other_kind(section: str, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Do these settings of a fusion have nothing in common but their place?"""
+    kind = one.get("kind", "six-path")
+    return section == "fusion" and other.get("kind", kind) != kind
 
 
 def _is_path(name_or_path: str) -> bool:
@@ -183,7 +214,10 @@ def _apply(values: dict[str, Any], override: str, given: set[str]) -> None:
         if not isinstance(values, dict):
             raise RecipeError(f"--set {override!r}: {folder} is a value, not a section.", "Check the key's path.")
     try:
-        values[last] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
+        if last == "kind" and folders and _other_kind(folders[-1], values, {"kind": value}):
+            values.clear()
+        values[last] = value
         if (revision := REVISION_OF.get(last)) and ".".join([*folders, revision]) not in given:
             values.pop(revision, None)
     except yaml.YAMLError as error:
@@ -193,8 +227,10 @@ def _apply(values: dict[str, Any], override: str, given: set[str]) -> None:
 def _all_faults(files: str, error: ValidationError) -> str:
     lines = [f"{files} has {error.error_count()} fault(s):"]
     for fault in error.errors():
-        key = ".".join(str(part) for part in fault["loc"]) or "the recipe as a whole"
-        value = "" if fault["type"] in {"missing", "extra_forbidden"} else f" (it is {fault['input']!r})"
+        # A section that is one of several kinds has its kind among the keys.
+        key = ".".join(str(part) for part in fault["loc"] if part not in FUSIONS) or "the recipe as a whole"
+        hidden = fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict)
+        value = "" if hidden else f" (it is {fault['input']!r})"
         message = {
             "extra_forbidden": "isn't a setting of this version",
             "missing": "is required",

@@ -29,6 +29,13 @@ class Head(Section):
         return value
 
 
+class Classifier(Section):
+    """The head on emotion classes, in place of the polar one: one hidden layer."""
+
+    hidden: int = Field(256, ge=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+
+
 class Smoothing(Section):
     """A filter over the predictions of a clip."""
 
@@ -47,5 +54,6 @@ class Smoothing(Section):
 
 class Stage3(Section):
     head: Head = Head()
+    classifier: Classifier = Classifier()
     smoothing: Smoothing = Smoothing()
     training: Training = Training()

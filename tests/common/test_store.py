@@ -56,7 +56,7 @@ def test_numbers_lie_contiguously_for_memory_maps(tmp_path: Path) -> None:
         (lambda a: a.update({TIME: np.zeros(6)}), "doesn't rise after frame 0"),
         (lambda a: a.update({TIME: np.empty(0)}), "no frames"),
         (lambda a: a.update(visual=a["visual"][:5]), r"/visual is \(5, 3\)"),
-        (lambda a: a.update(audio=a["audio"].astype(np.float32)), "/audio is .*float32"),
+        (lambda a: a.update(audio=a["audio"].astype(np.float64)), "/audio is .*float64"),
         (lambda a: a.pop("present/text"), "no /present/text"),
         (lambda a: a["visual"].__setitem__((0, 0), np.inf), "/visual isn't finite at frame 0"),
         (lambda a: a["text"].__setitem__((1, 2), 0), "/text holds numbers at frame 1, which is marked absent"),

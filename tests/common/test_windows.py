@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from common.errors import CacheError
 from common.manifest import CachedClip, Manifest
 from common.recipe import Window
-from common.schema import AROUSAL, MODALITIES, TIME, VALENCE, present
-from common.store import write_clip
+from common.schema import AROUSAL, EMOTION, MODALITIES, TIME, VALENCE, present
+from common.store import read_clip, write_clip
 from common.windows import FeatureWindows, collate, feature_statistics, window_starts
 
 
@@ -114,3 +116,21 @@ def test_statistics_are_those_of_the_present_frames(tmp_path: Path) -> None:
     rows = np.concatenate([np.stack([np.full(n, c), np.arange(n)], 1)[::2] for c, n in enumerate([7, 20])])
     np.testing.assert_allclose(mean, rows.mean(0))
     np.testing.assert_allclose(std, rows.std(0))
+
+
+def test_class_labels_are_counted_once_and_padded_with_minus_one(tmp_path: Path) -> None:
+    manifest = cached(tmp_path, [5], labelled=False)
+    path = tmp_path / manifest.folder / "clip 0.h5"
+    arrays: dict[str, Any] = {**read_clip(path), EMOTION: np.array([2, -1, 0, 1, 2], dtype=np.int16)}
+    write_clip(path, arrays, {"content": "c0"})
+    manifest = replace(manifest, classes=("a", "b", "c"))
+    data = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=4), once=True)
+    assert [item["labels"].tolist() for item in map(data.__getitem__, range(len(data)))] == [
+        [2, -1, 0, 1],
+        [-1, -1, -1, 2],
+    ]
+    assert collate([data[0], data[1]])["labels"].dtype == torch.int64
+    alone = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=1, hop_frames=1), labelled_only=True)
+    assert [alone.labels(index).tolist() for index in range(len(alone))] == [[2], [0], [1], [2]]
+    longer = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=7, hop_frames=7))
+    assert longer[0]["labels"].tolist() == [2, -1, 0, 1, 2, -1, -1]
