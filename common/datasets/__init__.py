@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.datasets import affwild2, emobank, folder
 from common.datasets.survey import Finding, Survey, clip_findings
 from common.errors import DataError, UsageError
 from common.files import one_at_a_time, safe_name
-from common.manifest import Clip
+from common.manifest import Clip, Protocol
+from common.schema import Modality
 
 #: Where the embedded corpus is rendered, below the cache.
 DEMO = Path("corpus") / "demo"
@@ -18,31 +19,50 @@ DEMO = Path("corpus") / "demo"
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: its kind, where it lies, its clips in natural order, and what must be said about it."""
+    """A data set: its kind, where it lies, its clips in natural order, and what must be said about it.
+
+    Attributes
+    ----------
+    classes : of its labels, where they are emotions
+    table : the imported features that it brings
+    brings : modality to ``given`` or ``none``; one that isn't named comes from an encoder
+    parts : of a given modality: names and widths, in the order in which they are joined
+    """
 
     kind: str
     root: Path
     clips: tuple[Clip, ...]
     remarks: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    table: Path | None = None
+    brings: Mapping[Modality, str] = field(default_factory=dict)
+    parts: Mapping[Modality, Mapping[str, int]] = field(default_factory=dict)
+    protocol: Protocol = "honest"
 
 
-def open_dataset(data: Path | None, cache: Path, say: Callable[[str], None]) -> Dataset:
-    """The data set at ``data``: Aff-Wild2's layout, EmoBank's tables, a folder of videos, or one video.
+def open_dataset(
+    data: Path | None, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest"
+) -> Dataset:
+    """The data set at ``data``: Aff-Wild2's layout, tables of utterances, a folder of videos, or one video.
 
-    None is the embedded corpus.
+    None is the embedded corpus. ``protocol: published`` splits utterances as the published classifier did.
 
     Raises
     ------
     UsageError
         If there is nothing at ``data``.
     DataError
-        If it holds no video, or its annotations don't fit its videos.
+        If it holds no video, or its annotations don't fit its videos, or something is wrong with its table.
     """
-    found = survey_dataset(data, cache, say)
-    return Dataset(found.kind, found.root, found.accepted(), found.remarks)
+    found = survey_dataset(data, cache, say, protocol=protocol)
+    clips = found.accepted()
+    about = (found.classes, found.table, found.brings, found.parts)
+    return Dataset(found.kind, found.root, clips, found.remarks, *about, protocol)
 
 
-def survey_dataset(data: Path | None, cache: Path, say: Callable[[str], None]) -> Survey:
+def survey_dataset(
+    data: Path | None, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest"
+) -> Survey:
     """The same with everything that is wrong with it, instead of an error.
 
     Raises
@@ -60,6 +80,15 @@ def survey_dataset(data: Path | None, cache: Path, say: Callable[[str], None]) -
         return Survey("demo", root, found.clips, found.findings, ("The training corpus is drawn, not filmed.",))
     if not data.exists():
         raise UsageError(f"There is nothing at {data}.", "Give DATA= (or VIDEO=) the path of a folder or a video.")
+    from common.datasets import meld, tables
+
+    said = meld.survey(data, protocol=protocol) or tables.survey(data, cache, say, protocol=protocol)
+    if said is not None:
+        return said
+    if protocol == "published":
+        raise UsageError(
+            f"--protocol published splits a table of utterances; {data} has none.", "Leave it out, or name a table."
+        )
     known = (affwild2.survey(data) or emobank.survey(data)) if data.is_dir() else None
     return known or _survey_folder(data)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from common.errors import DataError
 from common.manifest import Clip
+from common.schema import Modality
 
 #: What follows from a finding: a stage doesn't begin; stage 1 sets the clip aside and does the others; nothing.
 Weight = Literal["refused", "fails", "remark"]
@@ -42,13 +43,25 @@ class Finding:
 
 @dataclass(frozen=True)
 class Survey:
-    """A data set as found: its kind, where it lies, its clips in their order, and what was noticed on the way."""
+    """A data set as found: its kind, where it lies, its clips in their order, and what was noticed on the way.
+
+    Attributes
+    ----------
+    classes : of its labels, where they are emotions
+    table : the imported features that it brings, as `common.datasets.tables.features.TableFeatures` reads them
+    brings : modality to ``given`` or ``none``; one that isn't named comes from an encoder
+    parts : of a given modality: columns and widths, in the order in which they are joined
+    """
 
     kind: str
     root: Path
     clips: tuple[Clip, ...]
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    table: Path | None = None
+    brings: Mapping[Modality, Literal["given", "none"]] = field(default_factory=dict)
+    parts: Mapping[Modality, Mapping[str, int]] = field(default_factory=dict)
 
     def accepted(self) -> tuple[Clip, ...]:
         """The clips, if nothing forbids to begin.

@@ -1,0 +1,187 @@
+"""Tables of utterances that bring their features along: a row is an utterance, a clip is a dialogue.
+
+    DATA=MELD.xlsx                or .csv, or a folder that holds one: the published tables. Columns Utterance, V1, V3,
+                                  V4 (joined: audio), A2 (visual), Emotion; cells are lists of numbers in strings.
+                                  A column V2, where there is one, comes last in audio. Dialogue_ID, Utterance_ID,
+                                  Speaker, Split and Session are taken where they are there.
+    DATA=folder with table.yaml   or that file: any .csv, .xlsx, .npz or .h5, as `spec.TableSpec` describes it
+
+A cell, or a row of an array, that is empty (or NaN throughout) is an absent modality, and is masked. A column of text
+that isn't features is read by the text encoder. The table is imported once into ``<cache>/tables``; see `features`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from common.datasets.survey import Finding, Survey
+from common.datasets.tables.cells import ARRAY_SUFFIXES
+from common.datasets.tables.delimited import Delimited
+from common.datasets.tables.dialogues import surveyed
+from common.datasets.tables.features import TableFeatures
+from common.datasets.tables.importing import CODE_VERSION, Imported, Source, import_table
+from common.datasets.tables.spec import (
+    PUBLISHED,
+    SPEC,
+    SPEC_SUFFIXES,
+    Layout,
+    plain,
+    published_columns,
+    published_layout,
+    read_spec,
+)
+from common.errors import DataError
+from common.files import one_at_a_time, sha256
+from common.manifest import Protocol
+from common.recipe import fingerprint
+
+__all__ = ["survey"]
+
+#: Where imported tables lie, below the cache.
+TABLES = "tables"
+
+_SHEETS = frozenset({".xlsx", ".xlsm"})
+_PLAIN_TABLES = frozenset({".csv", ".tsv"})
+_SUFFIXES = _SHEETS | _PLAIN_TABLES | ARRAY_SUFFIXES
+
+#: A folder's table is taken for a published one if it has this many of its columns; what is missing is then a fault.
+_TELLING = 3
+
+
+def survey(root: Path, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest") -> Survey | None:
+    """The table at ``root``, imported, as clips; None where there is none.
+
+    Parameters
+    ----------
+    root : Path
+        A table, a ``table.yaml``, or a folder that holds one.
+    cache : Path
+        The table is imported below it, if nothing is wrong with it.
+    say : called with a sentence before the import, which takes its time
+    protocol : how it is split
+    """
+    try:
+        found = _described(root) or _published(root, cache)
+        if found is None:
+            return None
+        table, layout = found
+        return _imported(root, table, layout, cache, say, protocol)
+    except _Refused as refused:
+        return Survey("table", root, (), refused.findings)
+    except DataError as error:
+        return Survey("table", root, (), (Finding("refused", "broken tables", error.problem, error.cure),))
+
+
+class _Refused(Exception):
+    """Nothing can be read; says why."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__()
+        self.findings = findings
+
+
+def _described(root: Path) -> tuple[Path, Layout] | None:
+    """The table that a ``table.yaml`` describes."""
+    path = root / SPEC if root.is_dir() else root
+    if path.suffix.lower() not in SPEC_SUFFIXES or not path.is_file():
+        return None
+    spec = read_spec(path)
+    if isinstance(spec, list):
+        raise _Refused(*spec)
+    table = path.parent / spec.file
+    if not table.is_file():
+        raise DataError(f"{path} names the table {spec.file!r}; there is no {table}.", "Its path is relative to it.")
+    if table.suffix.lower() not in _SUFFIXES:
+        raise DataError(f"{path} names the table {spec.file!r}.", f"It is one of {', '.join(sorted(_SUFFIXES))}.")
+    return table, spec.layout()
+
+
+def _published(root: Path, cache: Path) -> tuple[Path, Layout] | None:
+    """The published table that is ``root``, or lies in it."""
+    if root.is_file():
+        if root.suffix.lower() in ARRAY_SUFFIXES:
+            raise DataError(f"{root} doesn't say what its columns are.", f"Describe it in a {SPEC} beside it.")
+        if root.suffix.lower() not in _SUFFIXES:
+            return None
+        return root, _layout(root, _names(root, cache))
+    tables = [path for path in sorted(root.iterdir()) if _may_be_published(path)] if root.is_dir() else []
+    fitting = {path: names for path in tables if len(published_columns(names := _names(path, cache))) >= _TELLING}
+    if len(fitting) > 1:
+        listed = " and ".join(path.name for path in fitting)
+        raise DataError(f"{root} holds several tables: {listed}.", "Point DATA= at one of them.")
+    for path, names in fitting.items():
+        return path, _layout(path, names)
+    return None
+
+
+def _may_be_published(path: Path) -> bool:
+    """Is it a table, not one that Excel or a system left beside one?"""
+    suffix = path.suffix.lower()
+    if not path.is_file() or path.name.startswith((".", "~$")) or suffix not in _SHEETS | _PLAIN_TABLES:
+        return False
+    return suffix in _PLAIN_TABLES or zipfile.is_zipfile(path)
+
+
+def _layout(path: Path, names: Sequence[str]) -> Layout:
+    layout = published_layout(names)
+    if isinstance(layout, Layout):
+        return layout
+    cure = f"A published table has {', '.join(PUBLISHED)}; any other is described by a {SPEC} beside it."
+    raise DataError(f"{path} has no column {', '.join(layout)}; it has {', '.join(names)}.", cure)
+
+
+def _names(path: Path, cache: Path) -> tuple[str, ...]:
+    source = _source(path, PUBLISHED, cache)
+    source.close()
+    return source.names
+
+
+def _source(path: Path, columns: Sequence[str], cache: Path) -> Source:
+    suffix, folder = path.suffix.lower(), cache / TABLES
+    folder.mkdir(parents=True, exist_ok=True)
+    if suffix in _SHEETS:
+        from common.datasets.tables.workbook import Workbook
+
+        return Workbook(path, frozenset(map(plain, columns)), plain, folder)
+    if suffix in ARRAY_SUFFIXES:
+        from common.datasets.tables.arrays import Hdf5, Npz
+
+        return Npz(path, columns, folder) if suffix == ".npz" else Hdf5(path, columns)
+    return Delimited(path)
+
+
+def _imported(
+    root: Path, table: Path, layout: Layout, cache: Path, say: Callable[[str], None], protocol: Protocol
+) -> Survey:
+    key = fingerprint("table", CODE_VERSION, table.suffix.lower(), sha256(table), asdict(layout))
+    path = cache / TABLES / f"{key}.h5"
+    features = TableFeatures(path)
+    with one_at_a_time(path):
+        if not path.is_file():
+            say(f"Reading {table}; it is kept as {path}.")
+            read = _read(table, layout, path, cache)
+            if read.findings:
+                found = surveyed(root, table, layout, read.records, read.digests, protocol)
+                return Survey("table", root, (), (*read.findings, *found.findings))
+    records, digests = features.records()
+    return surveyed(root, table, layout, records, digests, protocol, features)
+
+
+def _read(table: Path, layout: Layout, path: Path, cache: Path) -> Imported:
+    columns = layout.columns()
+    source = _source(table, columns, cache)
+    try:
+        missing = [name for name in columns if name not in source.names]
+        if missing:
+            there = ", ".join(filter(None, source.names)) or "none"
+            text = f"{table} has no column {', '.join(missing)}; it has {there}."
+            raise DataError(text, "Name the columns as the table does.")
+        twice = sorted({name for name in columns if source.names.count(name) > 1})
+        if twice:
+            raise DataError(f"{table} has two columns {', '.join(twice)}.", "Rename one of them.")
+        return import_table(source, layout, path)
+    finally:
+        source.close()
