@@ -9,7 +9,7 @@ picture and sound to their end, which is the only way to know that stage 1 will.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from common.datasets.survey import Finding, Survey
 from common.errors import DataError
 from common.manifest import Clip
 from common.recipe import Stage1
-from common.schema import SPLITS, Split
+from common.schema import NO_EMOTION, SPLITS, Split
 from stage1_embeddings.check_media import (
     BY_HEADER,
     Notes,
@@ -35,13 +35,17 @@ from stage1_embeddings.check_media import (
 
 @dataclass
 class SplitCount:
-    """What a split holds: clips, those with labels, rows of labels, those of them that can't be read."""
+    """What a split holds: clips, those with labels, rows of labels, those of them that can't be read.
+
+    ``emotions`` counts the rows of each class, where labels are emotions; -1 is "not annotated".
+    """
 
     clips: int = 0
     labelled: int = 0
     rows: int = 0
     faulty: int = 0
     values: list[Labels] = field(default_factory=list)
+    emotions: Counter[int] = field(default_factory=Counter)
 
     def add(self, labels: Labels, faulty: int) -> None:
         self.rows += len(labels)
@@ -151,6 +155,12 @@ class _Check:
 
     def _utterances(self, clip: Clip) -> None:
         count, empty = self.counts[clip.split], float("nan")
+        emotions = [NO_EMOTION if row.emotion is None else row.emotion for row in clip.utterances]
+        if any(emotion != NO_EMOTION for emotion in emotions):
+            count.labelled += 1
+            count.rows += len(emotions)
+            count.emotions.update(emotions)
+            return
         rows = [[empty if value is None else value for value in (row.valence, row.arousal)] for row in clip.utterances]
         count.labelled += 1
         count.add(np.array(rows, dtype=np.float32), 0)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from common.datasets.folder import natural
 from common.datasets.survey import Finding, Weight
+from common.schema import NO_EMOTION
 from stage1_embeddings.check_data import DataCheck, SplitCount
 from stage1_embeddings.check_media import BY_HEADER
 
@@ -42,6 +43,9 @@ def in_words(check: DataCheck, recipe: str, *, every: bool = False) -> list[str]
 
 
 def _table(check: DataCheck) -> Iterator[str]:
+    if check.survey.classes:
+        yield from _class_table(check)
+        return
     yield (
         f"{'split':<11}{'clips':>7}{'labelled':>10}{'rows':>11}{'annotated':>11}{'masked':>8}{'faulty':>8}"
         f"  {'valence min, mean, max':<24}  arousal min, mean, max"
@@ -53,6 +57,18 @@ def _table(check: DataCheck) -> Iterator[str]:
             f"{split:<11}{count.clips:>7}{count.labelled:>10}{count.rows:>11,}{len(values):>11,}{masked:>8,}"
             f"{count.faulty:>8,}  {_spread(count, 0):<24}  {_spread(count, 1)}"
         ).rstrip()
+
+
+def _class_table(check: DataCheck) -> Iterator[str]:
+    """Rows of each split, and how many of them have each class."""
+    classes = check.survey.classes
+    widths = [max(8, len(name)) for name in classes]
+    heads = "".join(f"  {name:>{width}}" for name, width in zip(classes, widths, strict=True))
+    yield f"{'split':<11}{'clips':>7}{'labelled':>10}{'rows':>11}{'no label':>10}{heads}"
+    for split, count in check.counts.items():
+        cells = "".join(f"  {count.emotions[number]:>{width},}" for number, width in enumerate(widths))
+        without = count.emotions[NO_EMOTION]
+        yield f"{split:<11}{count.clips:>7}{count.labelled:>10}{count.rows:>11,}{without:>10,}{cells}"
 
 
 def _spread(count: SplitCount, column: int) -> str:

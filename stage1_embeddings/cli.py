@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say
+from common.manifest import Protocol
 from stage1_embeddings.upkeep.cli import inspect, prune, status, verify
 
 
@@ -16,12 +17,22 @@ def main(debug: bool) -> None:
     """Stage 1: videos become per-frame features in the cache."""
 
 
+protocol_option = click.option(
+    "--protocol",
+    type=click.Choice(["honest", "published"]),
+    default="honest",
+    show_default=True,
+    help="published: split utterances as the published classifier did, with copies of test rows in training.",
+)
+
+
 @main.command()
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     default=None,
-    help="Aff-Wild2's layout, a folder of videos, or one video; the embedded corpus where not given.",
+    help="Aff-Wild2's layout, a folder of videos, one video, MELD's or another table of utterances; by default the "
+    "embedded corpus.",
 )
 @recipe_options
 @place_options
@@ -31,6 +42,7 @@ def main(debug: bool) -> None:
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many clips.")
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, for several machines with one cache.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes that decode; by default half the processors.")
+@protocol_option
 def extract(
     data: Path | None,
     recipe: str,
@@ -44,6 +56,7 @@ def extract(
     limit: int | None,
     shard: str | None,
     workers: int | None,
+    protocol: Protocol,
 ) -> None:
     """Bring the cache up to date for a data set: faces, sound and words of each clip, as features per frame."""
     from common.recipe import load_recipe
@@ -52,7 +65,9 @@ def extract(
 
     selection = Selection(only, limit, read_shard(shard) if shard else None, retry_failed)
     settings = load_recipe(recipe, overrides)
-    manifest = bring_up_to_date(settings, data, cache, run, device, say, selection=selection, workers=workers)
+    manifest = bring_up_to_date(
+        settings, data, cache, run, device, say, selection=selection, workers=workers, protocol=protocol
+    )
     if manifest.failures and not (allow_failed and manifest.clips):
         if manifest.clips:
             say("To go on without the failed clips: --allow-failed, or ALLOW_FAILED=1 with make.")
@@ -72,12 +87,19 @@ def extract(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("cache"),
     show_default=True,
-    help="Where the embedded corpus is rendered.",
+    help="Where the embedded corpus is rendered and tables are imported.",
 )
 @click.option("--decode", is_flag=True, help="Decode every video to its end: sure, but as slow as decoding is.")
 @click.option("--all", "every", is_flag=True, help="List everything, not ten of a kind.")
+@protocol_option
 def check_data(
-    data: Path | None, recipe: str, overrides: tuple[str, ...], cache: Path, decode: bool, every: bool
+    data: Path | None,
+    recipe: str,
+    overrides: tuple[str, ...],
+    cache: Path,
+    decode: bool,
+    every: bool,
+    protocol: Protocol,
 ) -> None:
     """Everything unexpected in a data set, before stage 1 begins. Exit code 1 if a clip would be refused or lost."""
     from tqdm import tqdm
@@ -88,7 +110,7 @@ def check_data(
     from stage1_embeddings.check_words import in_words
 
     settings = load_recipe(recipe, overrides)
-    found = survey_dataset(data, cache, say)
+    found = survey_dataset(data, cache, say, protocol=protocol)
     with tqdm(total=len(found.clips), unit="clip", leave=False, disable=None) as bar:
         check = look_at(settings.stage1, found, decode_all=decode, clip_done=bar.update)
     say("\n".join(in_words(check, recipe, every=every)))

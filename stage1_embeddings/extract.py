@@ -10,15 +10,16 @@ with its reason; the others go on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common.datasets import Dataset, open_dataset
 from common.errors import UsageError
 from common.files import remove_partials, write_text
-from common.manifest import Clip, Manifest, write_manifest
-from common.recipe import Recipe
+from common.manifest import Clip, Manifest, Protocol, write_manifest
+from common.recipe import Recipe, Stage1
 from common.schema import MODALITIES
+from stage1_embeddings.brought import FromVideos, feature_plan, in_words, settings_for
 from stage1_embeddings.encoders.miniature import MINIATURE_REMARK
 from stage1_embeddings.encoders.resolve import MINIATURE, NONE
 from stage1_embeddings.jobs import Tally
@@ -43,6 +44,7 @@ def extract(
     *,
     selection: Selection | None = None,
     workers: int | None = None,
+    protocol: Protocol = "honest",
 ) -> Manifest:
     """Bring the cache up to date for a data set, and write the run's manifest.
 
@@ -60,6 +62,8 @@ def extract(
         Which clips; all by default.
     workers : int, optional
         Processes that decode and find faces; by default half the processors, at most 8. 0: none but this.
+    protocol : str
+        ``published``: split utterances as the published classifier did, leaking on purpose.
 
     Returns
     -------
@@ -68,19 +72,29 @@ def extract(
         what could not be done.
     """
     selection = selection or Selection()
-    dataset = open_dataset(data, cache, say)
+    dataset = open_dataset(data, cache, say, protocol=protocol)
     chosen = selection.chosen(dataset.clips)
     mine = selection.mine(chosen)
-    _check_policy(recipe, chosen)
-    check_encoders(recipe, chosen)
-    plan = FeaturePlan(recipe.stage1, cache)
+    settings = settings_for(recipe.stage1, dataset)
+    check_settings(settings, chosen)
+    for line in in_words(dataset):
+        say(line)
+    plan = feature_plan(settings, dataset, cache)
     _make_room(plan, run)
-    workers = _workers(len(mine)) if workers is None else workers
-    work = Work(plan, Tools(plan, device), say, workers=workers, retry_failed=selection.retry_failed)
-    work.run(mine)
+
+    def work_on(plan: FeaturePlan, clips: list[Clip]) -> Work:
+        number = _workers(len(clips)) if workers is None else workers
+        work = Work(plan, Tools(plan, device), say, workers=number, retry_failed=selection.retry_failed)
+        work.run(clips)
+        return work
+
+    remarks: list[str] = []
+    if isinstance(plan.brought.features, FromVideos):
+        remarks = _do_videos(plan.brought.features, mine, work_on, say)
+    work = work_on(plan, mine)
     own = {clip.id for clip in mine}
     waiting = [clip for clip in chosen if clip.id not in own and not work.look(clip)]
-    manifest = _manifest(dataset, chosen, plan, work.tally)
+    manifest = _manifest(dataset, chosen, plan, work.tally, remarks)
     _summarise(work.tally, plan, say)
     if waiting:
         say(f"Stage 1: {len(waiting)} of {len(chosen)} clips are other shards', and not done yet: no manifest so far.")
@@ -105,38 +119,58 @@ def _workers(clips: int) -> int:
     return max(1, min((os.cpu_count() or 1) // 2, _MOST_WORKERS, clips))
 
 
-def check_encoders(recipe: Recipe, clips: list[Clip]) -> None:
-    """A video goes through every encoder; its frames come with the visual one's."""
-    without = [modality for modality in MODALITIES if getattr(recipe.stage1, modality).model == NONE]
+def _do_videos(
+    features: FromVideos, clips: list[Clip], work_on: Callable[[FeaturePlan, list[Clip]], Work], say: Say
+) -> list[str]:
+    """Compute the features of utterances' own videos, and return what must be said of those that failed."""
+    videos = [video for clip in clips for video in features.videos(clip) if video is not None]
+    say(f"Stage 1: {len(videos)} videos of utterances, whose rows are the means over their frames")
+    _make_room(features.plan, features.plan.folder)
+    failures = work_on(features.plan, videos).tally.failures
+    for failure in failures:
+        say(f"  {failure.id}: {failure.problem} {failure.cure}")
+    if not failures:
+        return []
+    remark = f"{len(failures)} of {len(videos)} videos of utterances can't be used: their picture and sound are absent."
+    say(f"Stage 1: {remark}")
+    return [remark]
+
+
+def check_settings(settings: Stage1, clips: list[Clip]) -> None:
+    """Refuse settings that don't fit the clips.
+
+    A video goes through the visual encoder, whose frames are its clock, and through that of sound; each face of a
+    video can't have the labels of one person.
+    """
     for clip in clips:
-        for modality in without:
-            if modality == "text" or not clip.utterances:
+        for modality in ("text",) if clip.utterances else ("visual", "audio"):
+            if getattr(settings, modality).model == NONE:
                 raise UsageError(
                     f"stage1.{modality}.model is none, but {clip.id} is {'text' if clip.utterances else 'a video'}.",
                     "Name an encoder; what the fusion may see of a video is set by stage2.modalities.",
                 )
-
-
-def _check_policy(recipe: Recipe, clips: list[Clip]) -> None:
     labelled = [clip for clip in clips if clip.annotation is not None or clip.utterances]
-    if recipe.stage1.faces.policy == "all" and labelled:
+    if settings.faces.policy == "all" and labelled:
         raise UsageError(
             f"faces.policy: all makes each face of {labelled[0].id} a clip, but its labels are one person's.",
             "Take largest, left or right for data with labels.",
         )
 
 
-def _manifest(dataset: Dataset, clips: list[Clip], plan: FeaturePlan, tally: Tally) -> Manifest:
+def _manifest(dataset: Dataset, clips: list[Clip], plan: FeaturePlan, tally: Tally, remarks: Sequence[str]) -> Manifest:
     position = {clip.id: number for number, clip in enumerate(clips)}
     return Manifest(
         data=str(dataset.root),
         data_kind=dataset.kind,
         folder=plan.folder.relative_to(plan.cache).as_posix(),
         fingerprints={modality: plan.fingerprints[modality] for modality in MODALITIES},
-        encoders={modality: plan.resolved[modality].describe() for modality in MODALITIES},
+        encoders={modality: plan.describe(modality) for modality in MODALITIES},
         clips=tuple(entry for clip in clips for entry in tally.done.get(clip.id, ())),
         failures=tuple(sorted(tally.failures, key=lambda failure: position[failure.id])),
-        remarks=_remarks(dataset, plan),
+        remarks=(*_remarks(dataset, plan), *remarks),
+        rows="utterances" if any(clip.utterances for clip in clips) else "frames",
+        classes=dataset.classes,
+        protocol=dataset.protocol,
     )
 
 

@@ -14,6 +14,7 @@ from common.schema import (
     present,
 )
 from common.timeline import frames_within, spans_to_frames
+from stage1_embeddings.encoders.resolve import NONE
 from stage1_embeddings.events import Array
 from stage1_embeddings.onclock import Absent, HopsOnFrames, TokensStretched, WordsOnFrames
 from stage1_embeddings.sound import SoundBlock
@@ -84,8 +85,8 @@ def text_arrays(heard: Transcript | None, time_s: Array, tools: Tools) -> Arrays
     words = [word for segment in heard.segments for word in segment.words] if heard else []
     start_s = np.array([word.start_s for word in words], dtype=np.float64)
     end_s = np.array([word.end_s for word in words], dtype=np.float64)
-    rows: Absent | TokensStretched | WordsOnFrames = Absent(len(time_s), tools.text.dim)
-    if heard and words:
+    rows: Absent | TokensStretched | WordsOnFrames = Absent(len(time_s), tools.width("text"))
+    if heard and words and tools.settings.text.model != NONE:
         features = tools.text([[word.text for word in segment.words] for segment in heard.segments])
         if tools.settings.text.alignment == "interpolate":
             rows = TokensStretched(features.tokens, len(time_s))

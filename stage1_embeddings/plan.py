@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from common.recipe import Faces, Stage1, fingerprint
 from common.rows import Array, Rows
 from common.schema import (
     AROUSAL,
+    EMOTION,
     FACE_BOX,
     FACE_LANDMARKS,
     FACE_SCORE,
@@ -29,8 +31,9 @@ from common.schema import (
     present,
 )
 from common.store import read_attributes, read_rows, read_summary, validate
+from stage1_embeddings.brought import Brought
 from stage1_embeddings.encoders import audio, text, visual
-from stage1_embeddings.encoders.resolve import NONE, resolve
+from stage1_embeddings.encoders.resolve import GIVEN, NONE, resolve
 from stage1_embeddings.source import Source, source_of_utterances, source_of_video
 from stage1_embeddings.speech.hallucinations import RULES_VERSION
 
@@ -43,7 +46,10 @@ GROUPS: dict[Modality, tuple[str, ...]] = {
     "audio": ("audio", present("audio")),
     "text": ("text", present("text"), WORD_TEXT, WORD_START, WORD_END),
 }
-LABELS = (VALENCE, AROUSAL)
+LABELS = (VALENCE, AROUSAL, EMOTION)
+
+#: A dialogue of so many utterances is known by their words: "Hey." is said in many.
+KNOWN_BY_UTTERANCES = 3
 
 
 class FeaturePlan:
@@ -53,6 +59,7 @@ class FeaturePlan:
     ----------
     settings : the recipe's stage 1
     cache : the cache's root
+    brought : what the data set brings for its utterances
 
     Attributes
     ----------
@@ -61,8 +68,9 @@ class FeaturePlan:
     folder : ``cache/features/<fingerprint of the three>``
     """
 
-    def __init__(self, settings: Stage1, cache: Path) -> None:
+    def __init__(self, settings: Stage1, cache: Path, brought: Brought | None = None) -> None:
         self.settings = settings
+        self.brought = brought or Brought()
         self.cache = cache
         self._front_end = [FRONT_END_VERSION, settings.faces.shaping()]
         self.resolved: dict[Modality, Pretrained] = {
@@ -70,13 +78,19 @@ class FeaturePlan:
             "audio": resolve(settings.audio, "audio", cache),
             "text": resolve(settings.text, "text", cache),
         }
+        self.resolved |= {
+            modality: replace(self.resolved[modality], identity=f"{GIVEN}:{json.dumps(dict(parts))}")
+            for modality, parts in self.brought.parts.items()
+        }
         parts: dict[Modality, list[Any]] = {
             "visual": [*self._front_end, visual.CODE_VERSION, settings.visual.shaping()],
             "audio": [audio.CODE_VERSION, settings.audio.shaping()],
             "text": [text.CODE_VERSION, settings.speech.shaping(), *_recogniser(settings), settings.text.shaping()],
         }
         self.fingerprints = {
-            modality: fingerprint(modality, found.identity, *(parts[modality] if found.model != NONE else []))
+            modality: fingerprint(
+                modality, found.identity, *(parts[modality] if found.model not in (NONE, GIVEN) else [])
+            )
             for modality, found in self.resolved.items()
         }
         self.folder = cache / "features" / fingerprint(self.fingerprints)
@@ -94,9 +108,15 @@ class FeaturePlan:
 
     def content(self, clip: Clip, source: Source) -> str:
         """Fingerprint of all that shapes one clip's file."""
+        brought = [source.features_sha256] if source.features_sha256 else []
         return fingerprint(
-            self.fingerprints, self.pictured(clip, source), source.transcript_sha256, source.annotation_sha256
+            self.fingerprints, self.pictured(clip, source), source.transcript_sha256, source.annotation_sha256, *brought
         )
+
+    def describe(self, modality: Modality) -> dict[str, Any]:
+        """What made a modality's features, for manifests and reports."""
+        parts = self.brought.parts.get(modality)
+        return self.resolved[modality].describe() | ({"parts": dict(parts)} if parts else {})
 
     def crops_content(self, clip: Clip, source: Source) -> str:
         """Fingerprint of all that shapes a clip's crops."""
@@ -111,7 +131,7 @@ class FeaturePlan:
             As in `source_of_video`.
         """
         if clip.utterances:
-            return source_of_utterances(clip)
+            return source_of_utterances(clip, self.brought.features)
         known = _attributes_or_none(self.path(clip)) or _json_or_none(self.index_path(clip)) or {}
         return source_of_video(clip, known, wants_crops=self.settings.faces.detector == "crops")
 
@@ -142,8 +162,10 @@ class FeaturePlan:
         """What the manifest says of the file ``name`` of a clip."""
         attributes, frames, labelled = read_summary(self.folder / f"{name}.h5")
         content, video = str(attributes.get("content", "")), str(attributes.get("pictured", ""))
-        video = "" if clip.utterances else video
-        return CachedClip(name, clip.split, str(clip.source), frames, labelled, content, video)
+        if clip.utterances:
+            features = str(attributes.get("features_sha256", ""))
+            video = fingerprint(video, features) if features or frames >= KNOWN_BY_UTTERANCES else ""
+        return CachedClip(name, clip.split, str(clip.source), frames, labelled, content, video, clip.group)
 
     def part_content(self, clip: Clip, name: str, content: str) -> str:
         """The ``content`` of the file ``name``: that of the clip, or of one face track of it."""

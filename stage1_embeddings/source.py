@@ -11,8 +11,9 @@ from typing import Any
 
 from common.errors import DataError
 from common.files import sha256
-from common.manifest import Clip
+from common.manifest import Clip, Utterance
 from stage1_embeddings import transcript
+from stage1_embeddings.brought import RowFeatures
 from stage1_embeddings.faces import ready
 
 
@@ -22,7 +23,8 @@ class Source:
 
     For ready crops without a video, these are the number of files and the folder's time of change, and ``sha256`` is
     that of ``crops_sha256``. For a clip that comes as text they are the number of its rows and 0; ``sha256`` is that of
-    its texts and ``annotation_sha256`` that of its labels, whatever else is in their table.
+    its texts, ``annotation_sha256`` that of its labels and ``features_sha256`` that of the features that the data set
+    brings for it, whatever else is in their table.
     """
 
     sha256: str
@@ -33,6 +35,7 @@ class Source:
     transcript: Path | None
     transcript_sha256: str | None
     annotation_sha256: str | None
+    features_sha256: str = ""
 
 
 def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) -> Source:
@@ -70,8 +73,13 @@ def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) 
     )
 
 
-def source_of_utterances(clip: Clip) -> Source:
-    """The identity of a clip that comes as text: of its own rows, not of the table they are from."""
+def source_of_utterances(clip: Clip, features: RowFeatures | None = None) -> Source:
+    """The identity of a clip that comes as text: of its own rows, not of the table they are from.
+
+    Parameters
+    ----------
+    features : what the data set brings for its utterances
+    """
 
     def digest(values: list[Any]) -> str:
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
@@ -84,5 +92,12 @@ def source_of_utterances(clip: Clip) -> Source:
         crops_listing="",
         transcript=None,
         transcript_sha256=None,
-        annotation_sha256=digest([(utterance.valence, utterance.arousal) for utterance in clip.utterances]),
+        annotation_sha256=digest([_labels(utterance) for utterance in clip.utterances]),
+        features_sha256=digest([features.identity(clip)]) if features is not None else "",
     )
+
+
+def _labels(utterance: Utterance) -> list[float | str | None]:
+    """What is written beside the features of an utterance."""
+    beside = [None if utterance.emotion is None else utterance.emotion, utterance.speaker or None]
+    return [utterance.valence, utterance.arousal, *([] if beside == [None, None] else beside)]

@@ -40,7 +40,7 @@ class Tools:
             _ = self.visual
         if "audio" in modalities:
             _ = self.audio
-        if "text" in modalities:
+        if "text" in modalities and self.settings.text.model != NONE:
             _ = self.text, self.recogniser
 
     def width(self, modality: Modality) -> int:

@@ -150,7 +150,8 @@ class Work:
 
     def _begin_utterances(self, clip: Clip, source: Source) -> Task | None:
         """Nothing to decode: its texts join those of other clips on their way through the encoder."""
-        hand = UtterancesInHand(clip.utterances, self._tools, self._plan.carried(clip, source).get("text"))
+        carried = self._plan.carried(clip, source).get("text")
+        hand = UtterancesInHand(clip, self._tools, carried, self._plan.brought.features)
         missing: tuple[Modality, ...] = ("text",) if len(hand.texts) else ()
         self._jobs[clip.id] = Job(clip, source, missing, None, hand, time.monotonic())
         if missing:

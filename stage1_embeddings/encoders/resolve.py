@@ -1,6 +1,7 @@
 """From an encoder's settings to the weights they name.
 
-``miniature`` is a model that is made on the spot; ``none`` is none, for a modality that the data doesn't have.
+``miniature`` is a model that is made on the spot; ``none`` is none, for a modality that the data doesn't have;
+``given`` is none either: the data set brings the features.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from stage1_embeddings.encoders.miniature import miniature_folder
 
 MINIATURE = "miniature"
 NONE = "none"
+GIVEN = "given"
 
 
 def resolve(encoder: Encoder, modality: Modality, cache: Path) -> Pretrained:
     """Find out which weights an encoder's settings name; errors as in `common.models.find`."""
     if encoder.model == MINIATURE:
         return in_folder(MINIATURE, miniature_folder(modality, cache))
-    if encoder.model == NONE and encoder.revision is None:
-        return Pretrained(NONE, None, None, NONE)
+    if encoder.model in (NONE, GIVEN) and encoder.revision is None:
+        return Pretrained(encoder.model, None, None, encoder.model)
     return find(encoder.model, encoder.revision, f"stage1.{modality}")

@@ -69,12 +69,13 @@ def due(settings: Stage1, data: Path | None, cache: Path) -> tuple[str | None, l
     """
     if data is None and not (cache / DEMO).is_dir():
         return None, []
-    clips = open_dataset(data, cache, lambda text: None).clips
+    dataset = open_dataset(data, cache, lambda text: None)
+    clips = dataset.clips
     if not _miniatures_are_made(settings, cache):
         return None, [Due(clip.id, "never") for clip in clips]
-    from stage1_embeddings.plan import FeaturePlan
+    from stage1_embeddings.brought import feature_plan, settings_for
 
-    plan = FeaturePlan(settings, cache)
+    plan = feature_plan(settings_for(settings, dataset), dataset, cache)
     others = [folder for folder in folders(cache, FEATURES) if folder != plan.folder]
     failed = {failure.id: failure.problem for failure in failures(plan.folder)}
     found = [_with_failure(_due(clip, plan, others), failed.get(clip.id)) for clip in clips]
@@ -122,14 +123,14 @@ def _due(clip: Clip, plan: FeaturePlan, others: list[Path]) -> Due:
             every = [read_attributes(path) for path in here]
         except CacheError as error:
             return Due(clip.id, "damaged", (error.problem,))
-        state, reasons = _inputs(clip, every[0])
+        state, reasons = _inputs(clip, plan, every[0])
         stale = _stale_modalities(plan, every[0])
         why = [reason for modality in stale for reason in _why(modality, plan, every[0])]
         return Due(clip.id, "stale" if stale else state, (*reasons, *why))
     nearest = _nearest(clip, plan, others)
     if nearest is None:
         return Due(clip.id, "never")
-    state, reasons = _inputs(clip, nearest)
+    state, reasons = _inputs(clip, plan, nearest)
     stale = _stale_modalities(plan, nearest)
     why = [reason for modality in stale for reason in _why(modality, plan, nearest)]
     carried = state == "done" and plan.settings.faces.policy != "all"
@@ -169,13 +170,13 @@ def _stale_modalities(plan: FeaturePlan, attributes: Mapping[str, Any]) -> list[
     return [name for name in MODALITIES if attributes.get(f"fingerprint_{name}") != plan.fingerprints[name]]
 
 
-def _inputs(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]]:
+def _inputs(clip: Clip, plan: FeaturePlan, attributes: Mapping[str, Any]) -> tuple[State, list[str]]:
     """What of a clip's inputs is another than when its file was made."""
     from stage1_embeddings.faces.ready import listing
     from stage1_embeddings.transcript import find_transcript
 
     if clip.utterances:
-        return _utterances(clip, attributes)
+        return _utterances(clip, plan, attributes)
     reasons: list[str] = []
     status = clip.source.stat()
     size, unit = (status.st_size, "bytes") if clip.source.is_file() else (len(list(clip.source.iterdir())), "crops")
@@ -198,21 +199,21 @@ def _inputs(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]
     return "done", []
 
 
-def _utterances(clip: Clip, attributes: Mapping[str, Any]) -> tuple[State, list[str]]:
+def _utterances(clip: Clip, plan: FeaturePlan, attributes: Mapping[str, Any]) -> tuple[State, list[str]]:
     """As `_inputs`, of a clip that comes as text."""
-    from stage1_embeddings.source import source_of_utterances
-
-    now = source_of_utterances(clip)
+    now = plan.source(clip)
     reasons = ["the text is another"] if attributes.get("source_sha256") != now.sha256 else []
     if attributes.get("annotation_sha256") != now.annotation_sha256:
         reasons.append("the labels were changed")
+    if attributes.get("features_sha256", "") != now.features_sha256:
+        reasons.append("the features that the data set brings are others")
     return ("stale", reasons) if reasons else ("done", [])
 
 
 def _why(modality: Modality, plan: FeaturePlan, attributes: Mapping[str, Any]) -> list[str]:
     """In which settings, or which encoder, a modality differs: key by key."""
     reasons = []
-    encoder, wanted = attributes.get(f"encoder_{modality}") or {}, plan.resolved[modality].describe()
+    encoder, wanted = attributes.get(f"encoder_{modality}") or {}, plan.describe(modality)
     if encoder.get("identity") != wanted["identity"]:
         reasons.append(f"{modality}: encoder {encoder_in_words(encoder)} then, {encoder_in_words(wanted)} now")
     stored = attributes.get("settings") or {}

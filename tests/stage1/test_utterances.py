@@ -21,7 +21,7 @@ from common.schema import AROUSAL, FACE_BOX, TIME, VALENCE, WORD_END, WORD_START
 from common.store import read_attributes, read_clip, validate
 from stage1_embeddings.encoders.miniature import miniature_folder
 from stage1_embeddings.encoders.text import TextEncoder
-from stage1_embeddings.extract import check_encoders
+from stage1_embeddings.extract import check_settings
 from stage1_embeddings.jobs import Tally
 from stage1_embeddings.plan import FeaturePlan
 from stage1_embeddings.tools import ABSENT_WIDTH, Tools
@@ -259,4 +259,4 @@ def test_with_other_encoders_named_absent_rows_are_as_wide_as_theirs(cache: Path
 def test_an_encoder_that_is_needed_cannot_be_none(model: str, clip: Clip, message: str) -> None:
     recipe = load_recipe("demo", (f"stage1.{model}.model=none",))
     with pytest.raises(UsageError, match=message):
-        check_encoders(recipe, [clip])
+        check_settings(recipe.stage1, [clip])
