@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 from transformers import BeitConfig, BeitModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.beit.modeling_beit import BeitLayer
 
 from common.errors import ModelError, RecipeError
@@ -86,12 +87,14 @@ def _score_rows(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
     return (query[:, :, None] + key[:, None]).tanh_() @ v
 
 
-class AdditiveBlock(nn.Module):
+class AdditiveBlock(GradientCheckpointingLayer):
     """One encoder with additive attention.
 
     ``block: beit`` is BEiT's pre-norm residual block with eq. 21-24 in place of its attention: x + lambda_1 attn(LN x),
     then x + lambda_2 MLP(LN x); its parts are named as in ``BeitLayer``, so that a pretrained BEiT's fit.
     ``block: bare`` is eq. 21-24 and nothing else.
+
+    With gradient checkpointing, the whole block is computed again for the backward pass, not the scores alone.
 
     Parameters
     ----------

@@ -15,10 +15,11 @@ from common.files import remove_partials
 from common.manifest import CachedClip, Manifest, read_manifest, write_manifest
 from common.recipe import Recipe, fingerprint
 from common.rows import Array
-from common.schema import AROUSAL, MODALITIES, REFINED, REFINED_DTYPE, TIME, VALENCE, Modality, present
-from common.store import read_summary, write_clip
-from common.windows import CachedArrays, FeatureWindows, collate
+from common.schema import AROUSAL, EMOTION, MODALITIES, REFINED, REFINED_DTYPE, TIME, VALENCE, Modality, present
+from common.store import read_summary, read_texts, write_clip
+from common.windows import CachedArrays, FeatureWindows
 from stage2_beit.train import MADE_BY
+from stage2_beit.words import collate, windows_with
 
 FUSED = "fused"
 
@@ -65,13 +66,17 @@ def export(
     exported = [replace(clip, content=fingerprint(key, clip.content)) for clip in manifest.clips]
     todo = [pair for pair in zip(manifest.clips, exported, strict=True) if not _is_done(folder, pair[1], say)]
     if todo:
-        from stage2_beit.model import FusionModel
+        from stage2_beit.build import model_class
 
-        model = load_trained(FusionModel, fusion, device, made_by=MADE_BY)
+        model = load_trained(model_class(recipe.stage2), fusion, device, made_by=MADE_BY)
         batch = recipe.stage2.training.batch_size
+        subwords = model.subwords() if recipe.stage2.finetune_text else None
+        windows = windows_with(subwords)
         for clip, fused in todo:
-            data = FeatureWindows(cache, manifest, [clip], window, modalities=modalities)
-            _write(folder, fused, data, refine(model, data, batch), key)
+            data = windows(cache, manifest, [clip], window, modalities=modalities)
+            _write(folder, fused, data, refine(model, data, batch), key, said=manifest.rows == "utterances")
+        for remark in subwords.remarks() if subwords else ():
+            say(f"Note: {remark}")
     result = replace(
         manifest,
         folder=folder.relative_to(cache).as_posix(),
@@ -111,7 +116,12 @@ def refine(model: Any, data: FeatureWindows, batch: int) -> Array:
 
 
 def _check_encoders(record: dict[str, Any], manifest: Manifest, fusion: Path) -> list[str]:
-    """Refuse other encoders; other front-end settings are allowed, and said in every later output."""
+    """Refuse other encoders and other rows; other front-end settings are allowed, and said in every later output."""
+    if record["rows"] != manifest.rows:
+        raise CacheError(
+            f"{fusion} was trained on {record['rows']}; the rows of {manifest.data} are {manifest.rows}.",
+            "Give it data of its own kind: videos where it learnt from frames, a table of utterances otherwise.",
+        )
     remarks = []
     for modality in MODALITIES:
         trained, given = record["encoders"][modality], manifest.encoders[modality]
@@ -137,10 +147,12 @@ def _is_done(folder: Path, clip: CachedClip, say: Callable[[str], None]) -> bool
         return False
 
 
-def _write(folder: Path, clip: CachedClip, data: FeatureWindows, refined: Array, key: str) -> None:
+def _write(folder: Path, clip: CachedClip, data: FeatureWindows, refined: Array, key: str, *, said: bool) -> None:
     source: CachedArrays = data.arrays[0]
     arrays: dict[str, Array | list[str]] = {TIME: source[TIME], REFINED: refined}
     kept: list[str] = [present(modality) for modality in MODALITIES]
-    arrays |= {name: source[name] for name in (*kept, VALENCE, AROUSAL) if name in source}
+    arrays |= {name: source[name] for name in (*kept, VALENCE, AROUSAL, EMOTION) if name in source}
+    if said:
+        arrays |= read_texts(source.path)  # a table of predicted classes says of which words
     attributes = {"clip": clip.id, "content": clip.content, "fusion": key, "split": clip.split}
     write_clip(folder / f"{clip.id}.h5", arrays, attributes)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import cast
 
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from transformers import initialization as init
 
+from common.errors import CacheError
 from common.schema import MODALITIES, Modality
 from common.standardise import mean_and_scale
 
@@ -39,6 +42,73 @@ class FeatureInput(nn.Module):
         m, scale = mean_and_scale(mean, std, len(self.mean), what)
         self.mean.copy_(torch.from_numpy(m))
         self.scale.copy_(torch.from_numpy(scale))
+
+    def initialise(self) -> None:
+        """As made; ``init`` leaves alone what a checkpoint has already filled."""
+        init.zeros_(self.mean)
+        init.ones_(self.scale)
+        init.zeros_(self.absent)
+
+
+class FeatureInputs(nn.ModuleDict):
+    """The rows of all modalities on their way into a fusion, one ``FeatureInput`` each.
+
+    Parameters
+    ----------
+    dims : feature width of each modality
+    modality_dropout : probability with which, in training, a window lacks a modality; see ``drop_modalities``
+    """
+
+    def __init__(self, dims: Mapping[Modality, int], modality_dropout: float) -> None:
+        super().__init__({m: FeatureInput(dims[m]) for m in MODALITIES})
+        self.dims = dict(dims)
+        self.modality_dropout = modality_dropout
+
+    def forward(
+        self, rows: Mapping[Modality, Tensor], present: Mapping[Modality, Tensor], frame_mask: Tensor
+    ) -> tuple[dict[Modality, Tensor], dict[Modality, Tensor]]:
+        """Features and masks as the fusion sees them.
+
+        Parameters
+        ----------
+        rows : per modality (B, T, D) float
+        present : per modality (B, T) bool
+        frame_mask : (B, T) bool, False on padding
+
+        Returns
+        -------
+        features : per modality (B, T, D); no padded or absent row holds anything of its own
+        present : per modality (B, T) bool; False on padding, and where the modality was dropped
+
+        Raises
+        ------
+        CacheError
+            If a modality's features have another width than the model was made for.
+        """
+        for modality, width in self.dims.items():
+            if rows[modality].shape[-1] != width:
+                raise CacheError(
+                    f"The {modality} features are {rows[modality].shape[-1]} wide; the model was made for {width}.",
+                    "Use the features it was trained with, or train it again on these.",
+                )
+        there = {m: present[m] & frame_mask for m in MODALITIES}
+        if self.training and self.modality_dropout > 0:
+            there = drop_modalities(there, self.modality_dropout)
+        return {m: self[m](rows[m], there[m]) for m in MODALITIES}, there
+
+    def set_statistics(self, statistics: Mapping[Modality, tuple[npt.ArrayLike, npt.ArrayLike]]) -> None:
+        """Keep mean and standard deviation, (D,) each, of modalities' training features; saved with the model.
+
+        From then on, features go in as (x - mean) / std; constant dimensions become 0. The same statistics hold in
+        training and after it: no clip is standardised by its own.
+
+        Raises
+        ------
+        DataError
+            If a shape is wrong or a value isn't finite.
+        """
+        for modality, (mean, std) in statistics.items():
+            cast(FeatureInput, self[modality]).set_statistics(mean, std, f"the {modality} features")
 
 
 def drop_modalities(present: Mapping[Modality, Tensor], probability: float) -> dict[Modality, Tensor]:

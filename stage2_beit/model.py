@@ -1,4 +1,4 @@
-"""The fusion: three aligned feature sequences in, one refined sequence and valence/arousal per frame out (eq. 13-25).
+"""The fusion: three aligned feature sequences in, one refined sequence and a prediction per frame out (eq. 13-25).
 
 Start here. ``FusionModel.forward`` reads as the paper's figure: inputs, six cross-modal paths, self-attention within
 each modality, projection, BEiT encoders, and a light head that stage 3 replaces.
@@ -18,8 +18,9 @@ from transformers import initialization as init
 from transformers.models.beit.modeling_beit import BeitLayer
 from transformers.utils import ModelOutput
 
-from common.errors import CacheError, ModelError
-from common.losses import regression_loss
+from common.classification import configured_loss
+from common.errors import ModelError
+from common.losses import LossKind, regression_loss
 from common.schema import MODALITIES, Modality
 from stage2_beit.attention import CrossModalAttention, SelfAttention
 from stage2_beit.beit import (
@@ -30,19 +31,19 @@ from stage2_beit.beit import (
     PretrainedLayers,
     beit_config,
 )
-from stage2_beit.config import FusionConfig
-from stage2_beit.inputs import FeatureInput, drop_modalities, sinusoids
+from stage2_beit.config import BaseFusionConfig, FusionConfig
+from stage2_beit.inputs import FeatureInput, FeatureInputs, sinusoids
 from stage2_beit.temporal import LAYER_SCALE as TEMPORAL_SCALE
 from stage2_beit.temporal import TemporalEncoder, TemporalLayer
 
 
 @dataclass
 class FusionOutput(ModelOutput):
-    """What a ``FusionModel`` returns.
+    """What a fusion returns.
 
-    ``loss``: () float, where labels were given. ``prediction``: (B, T, 2) float, valence and arousal, not squashed.
-    ``refined``: (B, T, d_beit) float, eq. 25. ``attentions``: six (B, T, T) maps by ``path_name``, where asked for.
-    On padded frames, ``prediction`` and ``refined`` mean nothing.
+    ``loss``: () float, where labels were given. ``prediction``: (B, T, 2) float, valence and arousal, not squashed; or
+    (B, T, K) logits of the emotions. ``refined``: (B, T, d_beit) float, eq. 25. ``attentions``: six (B, T, T) maps by
+    ``path_name``, where asked for. On padded frames, ``prediction`` and ``refined`` mean nothing.
     """
 
     loss: Tensor | None = None
@@ -51,8 +52,25 @@ class FusionOutput(ModelOutput):
     attentions: dict[str, Tensor] | None = None
 
 
+def fusion_loss(
+    prediction: Tensor, labels: Tensor | None, frame_mask: Tensor, config: BaseFusionConfig
+) -> Tensor | None:
+    """The loss that ``config`` says, of (B, T, 2 or K) predictions over the labelled frames; padding never counts.
+
+    ``labels`` are (B, T, 2) float, NaN where there is none; for classes, (B, T) int64, -1 where there is none.
+    """
+    if labels is None:
+        return None
+    if config.classes:
+        return configured_loss(prediction[frame_mask], labels[frame_mask], config)
+    labels = torch.where(frame_mask[..., None], labels, torch.nan)
+    return regression_loss(prediction, labels, cast(LossKind, config.loss), config.ccc_weight)  # eq. 32
+
+
 class FusionModel(PreTrainedModel):
-    """Six-path cross-modal attention and BEiT refinement (eq. 13-25) with a light head on valence and arousal.
+    """Six-path cross-modal attention and BEiT refinement (eq. 13-25) with a light head on what is labelled.
+
+    That is valence and arousal, or the logits of ``config.classes`` emotions.
 
     Saved and loaded with ``save_pretrained`` and ``from_pretrained``, with the statistics of its training features.
 
@@ -64,11 +82,13 @@ class FusionModel(PreTrainedModel):
 
     config_class = FusionConfig
     main_input_name = "visual"
+    #: Of the BEiT encoders: about half of the activations that a training step keeps.
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: FusionConfig) -> None:
         super().__init__(config)
         dims = config.dims
-        self.inputs = nn.ModuleDict({m: FeatureInput(dims[m]) for m in MODALITIES})
+        self.inputs = FeatureInputs(dims, config.modality_dropout)
         self.temporal = nn.ModuleDict(
             {
                 m: TemporalEncoder(
@@ -101,14 +121,14 @@ class FusionModel(PreTrainedModel):
             mlp_ratio=config.mlp_ratio,
             dropout=config.dropout,
         )
-        self.head = nn.Sequential(nn.LayerNorm(config.d_proj), nn.Linear(config.d_proj, 2))
+        self.head = nn.Sequential(nn.LayerNorm(config.d_proj), nn.Linear(config.d_proj, config.outputs))
         self.post_init()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         """Fresh weights; ``init`` leaves alone what a checkpoint has already filled."""
         if module is self.head[-1]:
-            # Labels are within [-1, 1] and mostly small: start near 0.
+            # Labels are within [-1, 1] and mostly small: start near 0. Of classes, none is likelier at first.
             init.normal_(module.weight, std=0.1 * self.config.d_proj**-0.5)
             init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
@@ -124,9 +144,7 @@ class FusionModel(PreTrainedModel):
             init.ones_(module.weight)
             init.zeros_(module.bias)
         elif isinstance(module, FeatureInput):
-            init.zeros_(module.mean)
-            init.ones_(module.scale)
-            init.zeros_(module.absent)
+            module.initialise()
         elif isinstance(module, AdditiveAttention):
             init.normal_(module.v, std=module.v.numel() ** -0.5)
         elif isinstance(module, BeitLayer) or (isinstance(module, AdditiveBlock) and not module.bare):
@@ -145,7 +163,7 @@ class FusionModel(PreTrainedModel):
         labels: Tensor | None = None,
         output_attentions: bool = False,
     ) -> FusionOutput:
-        """Predict valence and arousal of each frame.
+        """Predict valence and arousal, or the emotion, of each frame.
 
         Parameters
         ----------
@@ -155,7 +173,7 @@ class FusionModel(PreTrainedModel):
         frame_mask : (B, T) bool
             False on padding. Nothing at other frames depends on padded frames.
         labels : (B, T, 2) float32, optional
-            Valence and arousal in [-1, 1]; NaN where there is none.
+            Valence and arousal in [-1, 1]; NaN where there is none. For classes: (B, T) int64, -1 where there is none.
         output_attentions : bool
             Also return the six cross-modal maps.
 
@@ -164,13 +182,11 @@ class FusionModel(PreTrainedModel):
         CacheError
             If a modality's features have another width than the model was made for.
         """
-        rows: dict[Modality, Tensor] = {"visual": visual, "audio": audio, "text": text}
-        present: dict[Modality, Tensor] = {"visual": present_visual, "audio": present_audio, "text": present_text}
-        self._check_widths(rows)
-        present = {m: present[m] & frame_mask for m in MODALITIES}
-        if self.training and self.config.modality_dropout > 0:
-            present = drop_modalities(present, self.config.modality_dropout)
-        features = {m: self.inputs[m](rows[m], present[m]) for m in MODALITIES}
+        features, present = self.inputs(
+            {"visual": visual, "audio": audio, "text": text},
+            {"visual": present_visual, "audio": present_audio, "text": present_text},
+            frame_mask,
+        )
         if self.config.positional == "sinusoidal":
             features = {m: x + sinusoids(x) for m, x in features.items()}
         features = {m: self.temporal[m](x, present[m], frame_mask) for m, x in features.items()}
@@ -179,28 +195,13 @@ class FusionModel(PreTrainedModel):
         within = [self.within[m](enhanced[m], present[m]) for m in MODALITIES]  # eq. 15-18
         projected = self.projection(torch.cat(within, dim=-1))  # eq. 19-20: (B, T, d_proj)
         refined = self.beit(projected, frame_mask)  # eq. 21-25
-        prediction = self.head(refined)  # (B, T, 2)
-
-        loss = None
-        if labels is not None:
-            labels = torch.where(frame_mask[..., None], labels, torch.nan)
-            loss = regression_loss(prediction, labels, self.config.loss, self.config.ccc_weight)  # eq. 32
+        prediction = self.head(refined)  # (B, T, 2 or K)
+        loss = fusion_loss(prediction, labels, frame_mask, self.config)
         return FusionOutput(loss=loss, prediction=prediction, refined=refined, attentions=maps)
 
     def set_statistics(self, statistics: Mapping[Modality, tuple[npt.ArrayLike, npt.ArrayLike]]) -> None:
-        """Keep mean and standard deviation, (D,) each, of modalities' training features; saved with the model.
-
-        From then on, features go in as (x - mean) / std; constant dimensions become 0. The same statistics hold in
-        training and after it: no clip is standardised by its own.
-
-        Raises
-        ------
-        DataError
-            If a shape is wrong or a value isn't finite.
-        """
-        for modality, (mean, std) in statistics.items():
-            entry = cast(FeatureInput, self.inputs[modality])
-            entry.set_statistics(mean, std, f"the {modality} features")
+        """Standardise features by their training statistics from now on; see ``FeatureInputs.set_statistics``."""
+        self.inputs.set_statistics(statistics)
 
     def use_pretrained_layers(self, pretrained: PretrainedLayers) -> None:
         """Start the BEiT encoders from a pretrained BEiT: all of its layers, or all but the attention's weights
@@ -226,11 +227,3 @@ class FusionModel(PreTrainedModel):
         kept = {name: value for name, value in pretrained.state.items() if not (additive and ".attention." in name)}
         result = self.beit.layers.load_state_dict(kept, strict=not additive)
         assert not result.unexpected_keys and all(".attention." in name for name in result.missing_keys)
-
-    def _check_widths(self, rows: Mapping[Modality, Tensor]) -> None:
-        for modality, width in self.config.dims.items():
-            if rows[modality].shape[-1] != width:
-                raise CacheError(
-                    f"The {modality} features are {rows[modality].shape[-1]} wide; the model was made for {width}.",
-                    "Use the features it was trained with, or train it again on these.",
-                )

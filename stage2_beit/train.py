@@ -1,25 +1,32 @@
-"""Train the fusion on windows of cached features, with a light temporary head on valence and arousal."""
+"""Train the fusion on windows of cached features, with a light temporary head."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
-from common.manifest import CachedClip, Manifest, check_splits, read_manifest
-from common.models import fetch, find
-from common.recipe import Recipe, Stage2, fingerprint
-from common.schema import MODALITIES, Split
-from common.windows import FeatureWindows, collate, feature_statistics
+from common.labels import balanced_draws, class_counts, class_remarks
+from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
+from common.recipe import Recipe, fingerprint
+from common.schema import Split
+from common.windows import FeatureWindows
+from stage2_beit.pretrained import pretrained_beit
+from stage2_beit.words import collate, initial_encoder, windows_with
+
+if TYPE_CHECKING:
+    from stage2_beit.finetune import Trainable
 
 FUSION = "fusion"
 MADE_BY = "make train-beit"
-BEIT_KEY = "stage2.fusion.beit_model"
 
 #: Raise when the same settings would train another model.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 Say = Callable[[str], None]
 
@@ -35,18 +42,22 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
     Raises
     ------
     DataError
-        If there is no labelled training or validation clip.
+        If there is no labelled training or validation clip; or the text encoder is to be trained, and rows are frames.
     """
     manifest = read_manifest(run)
+    check_labels(manifest, categorical=recipe.categorical)
     check_splits(manifest)
     key = training_fingerprint(recipe, manifest)
     folder = run / FUSION
     if is_current(folder, key):
         say(f"Stage 2: {folder} is trained with these settings on these clips; nothing to do, no model loaded.")
         return folder
-    clips = {split: labelled_clips(manifest, split) for split in ("train", "validation")}
+    splits: tuple[Split, ...] = ("train", "validation")
+    clips = {split: labelled_clips(manifest, split) for split in splits}
+    text = _text_encoder(recipe, manifest, cache)
+    windows = windows_with(text.subwords if text else None)
     data = {
-        split: FeatureWindows(
+        split: windows(
             cache,
             manifest,
             clips[split],
@@ -62,19 +73,27 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
         f"{recipe.stage2.window.frames} frames), selecting on {len(clips['validation'])}"
     )
     checkpoints = run / "checkpoints" / f"{FUSION}-{key}"
-    fitted = _fit(recipe, data["train"], data["validation"], checkpoints, device, say)
-    save_model(folder, fitted.model, _record(recipe, manifest, key, fitted))
+    counts = _counts(manifest, data["train"])
+    remarks = class_remarks(recipe.stage2.training, counts, manifest.classes, "stage2")
+    if text is not None:
+        say(f"Stage 2: training {text.in_words()}")
+        remarks += text.subwords.remarks()
+    for remark in remarks:
+        say(f"Note: {remark}")
+    fitted = _fit(recipe, manifest, data, counts, text, checkpoints, device, say)
+    record = _record(recipe, manifest, key, fitted)
+    save_model(folder, fitted.model, {**record, "remarks": [*manifest.remarks, *remarks], "counts": counts.tolist()})
     remove_checkpoints(checkpoints.parent, FUSION)
-    say(f"Stage 2: best validation CCC {fitted.best['eval_ccc_mean']:.4f} at epoch {fitted.best['epoch']}; {folder}")
+    say(f"Stage 2: {fitted.in_words()}; {folder}")
     return folder
 
 
 def training_fingerprint(recipe: Recipe, manifest: Manifest) -> str:
     """Over the settings, the seed, and the labelled clips of the training and validation splits."""
     clips = [(c.id, c.split, c.content) for c in manifest.of("train", "validation") if c.labelled]
-    fusion = recipe.stage2.fusion
-    beit = find(fusion.beit_model, fusion.beit_revision, BEIT_KEY).identity if fusion.beit_model else None
-    return fingerprint("fusion", CODE_VERSION, recipe.stage2.shaping(), beit, recipe.seed, clips)
+    found = pretrained_beit(recipe.stage2.fusion)
+    beit = found.identity if found else None
+    return fingerprint("fusion", CODE_VERSION, recipe.stage2.shaping(), beit, recipe.seed, manifest.classes, clips)
 
 
 def labelled_clips(manifest: Manifest, split: Split) -> list[CachedClip]:
@@ -88,19 +107,46 @@ def labelled_clips(manifest: Manifest, split: Split) -> list[CachedClip]:
     return clips
 
 
+def _text_encoder(recipe: Recipe, manifest: Manifest, cache: Path) -> Trainable | None:
+    """The text encoder that is to be trained too, if one is; errors as in `initial_encoder` and `load_trainable`."""
+    if not recipe.stage2.finetune_text:
+        return None
+    found = initial_encoder(recipe.stage1.text, manifest, cache)
+    from stage2_beit.finetune import load_trainable
+
+    return load_trainable(found)
+
+
+def _counts(manifest: Manifest, data: FeatureWindows) -> npt.NDArray[np.int64]:
+    """(K,) rows of each class in training, each counted once; K is 0 for valence and arousal."""
+    return class_counts(data.clip_labels() if manifest.classes else [], len(manifest.classes))
+
+
 def _fit(
-    recipe: Recipe, train_data: FeatureWindows, validation: FeatureWindows, checkpoints: Path, device: str, say: Say
+    recipe: Recipe,
+    manifest: Manifest,
+    data: dict[Split, FeatureWindows],
+    counts: npt.NDArray[np.int64],
+    text: Trainable | None,
+    checkpoints: Path,
+    device: str,
+    say: Say,
 ) -> Any:
     import transformers
 
     from common.training import fit
+    from stage2_beit.build import build_model
 
     transformers.set_seed(recipe.seed)
-    model = build_model(recipe.stage2, train_data)
+    train_data = data["train"]
+    model = build_model(recipe.stage2, manifest, train_data, counts, text)
+    draws = None
+    if recipe.stage2.training.sampling == "balanced":
+        draws = balanced_draws([train_data.labels(index) for index in range(len(train_data))], counts)
     return fit(
         model,
         train_data,
-        validation,
+        data["validation"],
         recipe.stage2.training,
         collate=collate,
         checkpoints=checkpoints,
@@ -108,31 +154,8 @@ def _fit(
         device=device,
         say=say,
         ignore=("refined", "attentions"),
+        draws=draws,
     )
-
-
-def build_model(settings: Stage2, data: FeatureWindows) -> Any:
-    """An untrained fusion model for the widths of ``data``, standardised by its statistics."""
-    from stage2_beit.config import FusionConfig
-    from stage2_beit.model import FusionModel
-
-    widths = {modality: data.arrays[0][modality].shape[1] for modality in MODALITIES}
-    fusion = settings.fusion
-    config = FusionConfig(
-        **{f"{modality}_dim": width for modality, width in widths.items()},
-        **fusion.model_dump(exclude={"beit_model", "beit_revision", "standardise"}),
-        loss=settings.training.loss,
-        ccc_weight=settings.training.ccc_weight,
-    )
-    model = FusionModel(config)
-    if fusion.beit_model is not None:
-        from stage2_beit.beit import load_beit_layers
-
-        layers = load_beit_layers(fetch(find(fusion.beit_model, fusion.beit_revision, BEIT_KEY)), fusion.beit_layers)
-        model.use_pretrained_layers(layers)
-    if fusion.standardise:
-        model.set_statistics({modality: feature_statistics(data, modality) for modality in MODALITIES})
-    return model
 
 
 def _record(recipe: Recipe, manifest: Manifest, key: str, fitted: Any) -> dict[str, Any]:
@@ -144,7 +167,8 @@ def _record(recipe: Recipe, manifest: Manifest, key: str, fitted: Any) -> dict[s
         "data": manifest.data,
         "features": manifest.fingerprints,
         "encoders": manifest.encoders,
-        "remarks": manifest.remarks,
+        "rows": manifest.rows,
+        "classes": manifest.classes,
         "clips": {split: [c.id for c in manifest.of(split) if c.labelled] for split in ("train", "validation")},
         "best": fitted.best,
         "history": fitted.history,
