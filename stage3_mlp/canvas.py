@@ -1,7 +1,7 @@
 """What the report's pictures share: colours, canvas, lines, and the way to PNG bytes.
 
 All pictures are dark ink on a transparent ground, so that a page can invert them for dark mode. Predicted is blue,
-true is orange: a pair that colour-blind people can tell apart. No name from outside is ever drawn.
+true is orange: a pair that colour-blind people can tell apart. Of names from outside only those of classes are drawn.
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ from stage3_mlp.predictions import ClipPrediction
 Floats = npt.NDArray[np.floating]
 #: A name, "predicted" or "true", and its values: (N, 2) valence and arousal, finite, N >= 1.
 Cloud = tuple[str, Floats]
+#: Of training: key in the history, label, colour, stroke.
+Curve = tuple[str, str, str, str]
 
 #: Frames up to which a timeline is drawn frame by frame, and the stretches a longer one is drawn in.
 MAX_POINTS = 1200
@@ -207,13 +209,18 @@ def circumplex_path(prediction: ClipPrediction) -> Picture:
 
 
 @styled
-def training_curves(history: Sequence[dict[str, float]]) -> list[Picture]:
-    """Loss and validation CCC over the epochs; a picture without a single figure is left out."""
+def training_curves(
+    history: Sequence[dict[str, float]],
+    score: str = "validation CCC",
+    scores: Sequence[Curve] = _CONCORDANCES,
+    title: str = "",
+) -> list[Picture]:
+    """Loss and the scores of the validation split over the epochs; a picture without a single figure is left out."""
     epochs, rate = _column(history, "epoch"), _column(history, "learning_rate")
     lowered = epochs[1:][np.diff(rate) < 0]
     note = "Dotted: the learning rate was lowered." if len(lowered) else ""
     pictures = []
-    for name, curves in (("loss", _LOSSES), ("validation CCC", _CONCORDANCES)):
+    for name, curves in (("loss", _LOSSES), (score, scores)):
         figure = canvas(400, 300)
         axes = figure.add_subplot()
         for key, label, colour, stroke in curves:
@@ -224,7 +231,7 @@ def training_curves(history: Sequence[dict[str, float]]) -> list[Picture]:
             continue
         for epoch in lowered:
             axes.axvline(epoch, color=FAINT, linestyle=":", linewidth=1)
-        axes.set(xlabel="epoch", ylabel=name, xlim=(epochs.min() - 0.5, epochs.max() + 0.5))
+        axes.set(xlabel="epoch", ylabel=name, title=title, xlim=(epochs.min() - 0.5, epochs.max() + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         axes.grid(axis="y")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncol=3)

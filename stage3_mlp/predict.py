@@ -1,4 +1,4 @@
-"""Valence and arousal for every frame of videos that need no labels."""
+"""Predictions for clips that need no labels: valence and arousal of frames, or emotion classes of utterances."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from common.artefacts import read_record
 from common.errors import DataError
-from common.manifest import read_manifest
+from common.manifest import Manifest, read_manifest
 from common.polar import quadrant
 from common.provenance import provenance
-from stage3_mlp.predictions import ClipPrediction, write_predictions
-from stage3_mlp.test import predict_clips
+from stage3_mlp.outcome import outcome_of
+from stage3_mlp.predictions import ClipPrediction
 from stage3_mlp.train import FUSED, MADE_BY
 
 
@@ -28,27 +28,44 @@ def predict(head: Path, cache: Path, run: Path, device: str, say: Callable[[str]
     Returns
     -------
     Path
-        ``run/predictions.csv``; beside it one ``<clip>.html`` per clip.
+        ``run/predictions.csv``; beside it one ``<clip>.html`` per video.
     """
     manifest = read_manifest(run / FUSED)
     if not manifest.clips:
         raise DataError(f"{manifest.data} has no clip that could be done.", "See the reasons above.")
-    read_record(head, made_by=MADE_BY)
-    predictions = predict_clips(head, cache, manifest, manifest.clips, device)
+    record = read_record(head, made_by=MADE_BY)
+    if record["rows"] != manifest.rows:
+        raise DataError(
+            f"{head} was trained on {record['rows']}; the rows of {manifest.data} are {manifest.rows}.",
+            "Give it data of its own kind: videos where it learnt from frames, a table of utterances otherwise.",
+        )
+    if manifest.classes and list(manifest.classes) != record["classes"]:
+        raise DataError(
+            f"{head} tells {', '.join(record['classes'])} apart; {manifest.data} is labelled with "
+            f"{', '.join(manifest.classes)}.",
+            "Name the same classes in the same order in its table.yaml, or leave the labels out.",
+        )
+    outcome = outcome_of(record["classes"])
+    predictions = outcome.predict(head, cache, manifest, manifest.clips, device)
+    path = run / "predictions.csv"
+    rows = outcome.write_predictions(path, predictions)
+    if not record["classes"]:
+        _pages(run, predictions, manifest, say)
+    for remark in manifest.remarks:
+        say(f"Note: {remark}")
+    say(f"Predictions: {path} ({rows} rows)")
+    return path
+
+
+def _pages(run: Path, predictions: list[ClipPrediction], manifest: Manifest, say: Callable[[str], None]) -> None:
     from stage3_mlp.report import write_prediction_report
 
-    path = run / "predictions.csv"
-    rows = write_predictions(path, predictions)
     for prediction in predictions:
         page = run / ("report.html" if len(predictions) == 1 else f"{prediction.clip}.html")
         write_prediction_report(
             page, title=prediction.clip, prediction=prediction, remarks=manifest.remarks, provenance=provenance()
         )
         say(f"{prediction.clip}: {_in_words(prediction)}; {page}")
-    for remark in manifest.remarks:
-        say(f"Note: {remark}")
-    say(f"Predictions: {path} ({rows} rows)")
-    return path
 
 
 def _in_words(prediction: ClipPrediction) -> str:

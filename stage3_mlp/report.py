@@ -6,19 +6,18 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from common.errors import DataError
-from common.files import write_text
 from common.metrics import AXES, ccc
 from common.polar import QUADRANTS, quadrant
 from common.schema import Modality
 from common.timeline import frame_edges_s, frame_rate_hz
+from stage3_mlp.page import Cell, interval, known, number, write_page
 from stage3_mlp.pictures import (
     Cloud,
     angle_distribution,
@@ -42,13 +41,6 @@ _PRESENCE: dict[Modality, tuple[str, str]] = {
     "audio": ("There is no sound.", "Sound is there"),
     "text": ("There are no words.", "Words are there"),
 }
-
-
-class Cell(NamedTuple):
-    """A figure of a table, or "" and why there is none."""
-
-    text: str
-    why: str = ""
 
 
 def write_test_report(
@@ -125,7 +117,7 @@ def write_prediction_report(
         "duration_s": float(edges[-1] - edges[0]),
         "rate_hz": frame_rate_hz(prediction.time_s),
         "lost": int((~finite).sum()),
-        "mean": [_number(value, "no prediction is a finite number", "+.3f") for value in mean.tolist()],
+        "mean": [number(value, "no prediction is a finite number", "+.3f") for value in mean.tolist()],
         "quadrant": quadrant(*mean.tolist()),
         "shares": _shares_of_time(prediction, finite, np.diff(edges)),
         "presence": _presence(prediction),
@@ -137,15 +129,7 @@ def write_prediction_report(
 
 
 def _write(path: Path, **context: Any) -> None:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # clip and file names come from strangers
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template(TEMPLATE).render({"test": None, "clip": None, **context})
-    write_text(path, page + "\n")
+    write_page(path, TEMPLATE, {"test": None, "clip": None, **context})
 
 
 def _check(predictions: Sequence[ClipPrediction]) -> None:
@@ -177,7 +161,7 @@ def _clouds(predictions: Sequence[ClipPrediction]) -> list[Cloud]:
 
 def _chosen(rows: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     """The best, the median and the worst clip by the mean CCC, as far as there are so many."""
-    ranked = sorted((row for row in rows if _known(row["ccc_mean"])), key=lambda row: -row["ccc_mean"])
+    ranked = sorted((row for row in rows if known(row["ccc_mean"])), key=lambda row: -row["ccc_mean"])
     if not ranked:
         return [("First clip; none has a CCC", rows[0])]
     if len(ranked) == 1:
@@ -192,14 +176,14 @@ def _scores(metrics: dict[str, Any]) -> list[tuple[str, list[Cell]]]:
     columns = (*AXES, "mean")
     few = "fewer than two clips have labels" if metrics["clips"] < 2 else "no draw of clips has a CCC"
     rows = [
-        ("CCC", [_number(metrics["ccc"][name], why) for name in columns]),
-        ("95\N{NO-BREAK SPACE}% interval", [_interval(metrics["intervals"][f"ccc_{name}"], few) for name in columns]),
+        ("CCC", [number(metrics["ccc"][name], why) for name in columns]),
+        ("95\N{NO-BREAK SPACE}% interval", [interval(metrics["intervals"][f"ccc_{name}"], few) for name in columns]),
     ]
     if before := metrics["ccc_unsmoothed"]:
         name = f"CCC without smoothing ({metrics['smoothing']['text']})"
-        rows.append((name, [_number(before[column], why) for column in columns]))
+        rows.append((name, [number(before[column], why) for column in columns]))
     for reference in metrics["references"]:
-        rows.append((f"CCC of: {reference['name']}", [_number(reference[name], why) for name in columns]))
+        rows.append((f"CCC of: {reference['name']}", [number(reference[name], why) for name in columns]))
     per_axis = Cell("", "given for each axis only")
     varies = "the predictions or the labels do not vary"
     for name, key, pattern, reason in (
@@ -207,10 +191,10 @@ def _scores(metrics: dict[str, Any]) -> list[tuple[str, list[Cell]]]:
         ("Pearson’s r", "pearson", ".3f", varies if metrics["frames"] > 1 else why),
         ("Sign agreement", "sign_agreement", ".0%", why),
     ):
-        rows.append((name, [*(_number(metrics[key][axis], reason, pattern) for axis in AXES), per_axis]))
+        rows.append((name, [*(number(metrics[key][axis], reason, pattern) for axis in AXES), per_axis]))
         if key == "rmse":
             rows += [
-                (f"RMSE of: {reference['name']}", [*(_number(value, why) for value in reference["rmse"]), per_axis])
+                (f"RMSE of: {reference['name']}", [*(number(value, why) for value in reference["rmse"]), per_axis])
                 for reference in metrics["references"]
                 if "rmse" in reference
             ]
@@ -218,7 +202,7 @@ def _scores(metrics: dict[str, Any]) -> list[tuple[str, list[Cell]]]:
 
 
 def _concordances(row: dict[str, Any]) -> list[Cell]:
-    return [_number(row[f"ccc_{name}"], _why_no_ccc(row["frames"])) for name in (*AXES, "mean")]
+    return [number(row[f"ccc_{name}"], _why_no_ccc(row["frames"])) for name in (*AXES, "mean")]
 
 
 def _why_no_ccc(frames: int) -> str:
@@ -226,11 +210,11 @@ def _why_no_ccc(frames: int) -> str:
 
 
 def _best_epoch(rows: Sequence[dict[str, float]]) -> dict[str, Any] | None:
-    scored = [row for row in rows if _known(row.get("eval_ccc_mean"))]
+    scored = [row for row in rows if known(row.get("eval_ccc_mean"))]
     if not scored:
         return None
     best = max(scored, key=lambda row: row["eval_ccc_mean"])
-    return {"epoch": round(best["epoch"]), "ccc": _number(best["eval_ccc_mean"], "").text, "epochs": len(rows)}
+    return {"epoch": round(best["epoch"]), "ccc": number(best["eval_ccc_mean"], "").text, "epochs": len(rows)}
 
 
 def _shares_of_time(
@@ -263,20 +247,4 @@ def _agreement(prediction: ClipPrediction) -> dict[str, Any] | None:
         return None
     valence, arousal = (ccc(prediction.values[:, column], prediction.labels[:, column]) for column in (0, 1))
     why = _why_no_ccc(annotated)
-    return {"frames": annotated, "ccc": [_number(value, why) for value in (valence, arousal, (valence + arousal) / 2)]}
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _number(value: float | None, why: str, pattern: str = ".3f") -> Cell:
-    """A figure with a true minus sign, or why there is none."""
-    if value is None or not math.isfinite(value):
-        return Cell("", why)
-    return Cell(format(value, pattern).replace("-", "−").replace("%", "\N{NO-BREAK SPACE}%"))
-
-
-def _interval(bounds: Sequence[float | None], why: str) -> Cell:
-    low, high = (_number(bound, why) for bound in bounds)
-    return Cell(f"{low.text} to {high.text}") if low.text and high.text else Cell("", why)
+    return {"frames": annotated, "ccc": [number(value, why) for value in (valence, arousal, (valence + arousal) / 2)]}

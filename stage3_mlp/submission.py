@@ -84,6 +84,11 @@ def submit(
         raise UsageError(f"--out {out} is the sample file itself.", "Give another name.")
     rows = read_sample(sample)
     manifest = read_manifest(run / FUSED)
+    if manifest.classes:
+        raise UsageError(
+            f"{run} predicts emotion classes; a submission is of valence and arousal.",
+            "Name a run of valence and arousal, as by RECIPE=maven.",
+        )
     _check_known(sample, rows, manifest)
     read_record(run / HEAD, made_by=MADE_BY)
     predicted = _predict(rows, cache, run, manifest, device)

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common.artefacts import load_trained, read_record
+from common.artefacts import read_record
 from common.errors import DataError
 from common.files import write_json
 from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.provenance import provenance
-from common.recipe import Recipe, fingerprint
+from common.recipe import fingerprint
 from common.schema import Split
 from stage3_mlp.ledger import scored_before
-from stage3_mlp.predictions import ClipPrediction, predict_clip, write_predictions
-from stage3_mlp.scoring import figures, references
-from stage3_mlp.smoothing import smoother_of
+from stage3_mlp.outcome import Outcome, outcome_of
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
 
 #: Raise when the same head would be scored or reported otherwise.
-CODE_VERSION = 2
+CODE_VERSION = 3
+
+#: Which modality gives what, where an ablation of this run has found it out (`python -m studies ablate`).
+CONTRIBUTIONS = Path("ablation") / "shapley.json"
 
 Say = Callable[[str], None]
 
 
 def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
-    """Score a run and write ``run/test/{predictions.csv, metrics.json, report.html}``.
+    """Score a run and write ``run/test/{predictions.csv, metrics.json, report.html}``; more for emotion classes.
 
     The test split is scored; where it has no labels (Aff-Wild2's are not public), the validation split is, and every
     output says that the epochs were selected on it.
@@ -41,41 +41,56 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
     manifest = read_manifest(run / FUSED)
     record = read_record(run / HEAD, made_by=MADE_BY)
     check_splits(manifest)
+    outcome = outcome_of(manifest.classes)
     split, clips, remarks = scored_clips(manifest)
-    model = fingerprint("scored", record["weights_sha256"], asdict(smoother_of(record)))
-    key = fingerprint("test", CODE_VERSION, model, split, [(c.id, c.content) for c in clips])
+    contributions = _contributions(run)
+    model = fingerprint("scored", record["weights_sha256"], outcome.identity(record))
+    key = fingerprint("test", CODE_VERSION, model, split, [(c.id, c.content) for c in clips], contributions)
     folder = run / "test"
-    known = _known(folder, key)
+    known = _known(folder, key, outcome)
     if known is not None:
         say(f"Stage 3: {folder} holds the score of this head on these clips; nothing to do, no model loaded.")
-        _table(known, folder, say)
+        _table(outcome, known, folder, say)
         return known
-    predictions = predict_clips(run / HEAD, cache, manifest, clips, device)
-    metrics = _metrics(run, cache, split, manifest, record, predictions)
+    predictions = outcome.predict(run / HEAD, cache, manifest, clips, device)
     if split == "test":
         remarks += _seen_before(scored_before(cache, clips, model, run.name))
-    metrics |= {"remarks": [*manifest.remarks, *remarks], "fingerprint": key}
-    write_predictions(folder / "predictions.csv", predictions)
-    _report(run, folder, metrics, predictions, record)
+    metrics = {
+        "run": run.name,
+        "split": split,
+        **outcome.metrics(cache, manifest, predictions, record),
+        "seed": record["seed"],
+        "data": manifest.data,
+        "data_kind": manifest.data_kind,
+        "recipe": record["recipe"],
+        "provenance": provenance(),
+        "remarks": list(dict.fromkeys([*record["remarks"], *manifest.remarks, *remarks])),
+        "fingerprint": key,
+    }
+    outcome.write_predictions(folder / "predictions.csv", predictions)
+    histories = {"Stage 2": read_record(run / "fusion", made_by="make train-beit")["history"]}
+    outcome.write_report(
+        folder,
+        predictions,
+        metrics=metrics,
+        histories={**histories, "Stage 3": record["history"]},
+        cache=cache,
+        manifest=manifest,
+        contributions=contributions,
+    )
     write_json(folder / "metrics.json", metrics)  # last: it says that the others are complete
-    _table(metrics, folder, say)
+    _table(outcome, metrics, folder, say)
     return metrics
 
 
 def predict_clips(
     head_folder: Path, cache: Path, manifest: Manifest, clips: Sequence[CachedClip], device: str
-) -> list[ClipPrediction]:
-    """Predictions of the head in ``head_folder`` for each clip of a fused manifest, smoothed as it says."""
-    from stage3_mlp.head import PolarHead
-
-    record = read_record(head_folder, made_by=MADE_BY)
-    pool_frames = Recipe.model_validate(record["recipe"]).stage3.head.pool_frames
-    smoother = smoother_of(record)
-    head = load_trained(PolarHead, head_folder, device, made_by=MADE_BY)
-    return [smoother.over(predict_clip(head, cache, manifest, clip, pool_frames)) for clip in clips]
+) -> list[Any]:
+    """Predictions of the head in ``head_folder`` for each clip of a fused manifest."""
+    return outcome_of(manifest.classes).predict(head_folder, cache, manifest, clips, device)
 
 
-def scored_predictions(cache: Path, run: Path, device: str) -> list[ClipPrediction]:
+def scored_predictions(cache: Path, run: Path, device: str) -> list[Any]:
     """The predictions that `test` scores, of a trained run."""
     manifest = read_manifest(run / FUSED)
     return predict_clips(run / HEAD, cache, manifest, scored_clips(manifest)[1], device)
@@ -99,28 +114,6 @@ def scored_clips(manifest: Manifest) -> tuple[Split, list[CachedClip], list[str]
     raise DataError(f"{manifest.data} has no labelled test or validation clip.", "A score needs labels.")
 
 
-def _metrics(
-    run: Path,
-    cache: Path,
-    split: Split,
-    manifest: Manifest,
-    record: dict[str, Any],
-    predictions: Sequence[ClipPrediction],
-) -> dict[str, Any]:
-    return {
-        "run": run.name,
-        "split": split,
-        **figures(predictions, record["seed"]),
-        "references": references(cache, manifest, predictions),
-        "smoothing": {**record["smoothing"], "text": str(smoother_of(record))},
-        "seed": record["seed"],
-        "data": manifest.data,
-        "data_kind": manifest.data_kind,
-        "recipe": record["recipe"],
-        "provenance": provenance(),
-    }
-
-
 def _seen_before(others: int) -> list[str]:
     if not others:
         return []
@@ -130,49 +123,26 @@ def _seen_before(others: int) -> list[str]:
     ]
 
 
-def _report(
-    run: Path, folder: Path, metrics: dict[str, Any], predictions: Sequence[ClipPrediction], record: dict[str, Any]
-) -> None:
-    from stage3_mlp.report import write_test_report
-
-    fusion = read_record(run / "fusion", made_by="make train-beit")
-    histories = {"Stage 2": fusion["history"], "Stage 3": record["history"]}
-    write_test_report(folder / "report.html", metrics=metrics, predictions=predictions, histories=histories)
+def _contributions(run: Path) -> list[dict[str, Any]] | None:
+    path = run / CONTRIBUTIONS
+    if not path.is_file():
+        return None
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return rows
 
 
-def _known(folder: Path, key: str) -> dict[str, Any] | None:
+def _known(folder: Path, key: str, outcome: Outcome) -> dict[str, Any] | None:
     try:
         metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = all((folder / name).is_file() for name in ("predictions.csv", "report.html"))
+    whole = all((folder / name).is_file() for name in outcome.files)
     return metrics if whole and metrics.get("fingerprint") == key else None
 
 
-def _table(metrics: dict[str, Any], folder: Path, say: Say) -> None:
-    intervals = metrics["intervals"]
-    say("")
-    say(f"{metrics['split']} split, {metrics['clips']} clips, {metrics['frames']} frames")
-    say("            CCC   95 % interval      RMSE   Pearson")
-    for axis in ("valence", "arousal"):
-        say(
-            f"{axis:9}{_number(metrics['ccc'][axis])}   {_interval(intervals[f'ccc_{axis}'])}   "
-            f"{_number(metrics['rmse'][axis])}   {_number(metrics['pearson'][axis])}"
-        )
-    say(f"{'mean':9}{_number(metrics['ccc']['mean'])}   {_interval(intervals['ccc_mean'])}")
-    if metrics["ccc_unsmoothed"]:
-        say(f"  without smoothing ({metrics['smoothing']['text']}): {metrics['ccc_unsmoothed']['mean']:.4f}")
-    for row in metrics["references"]:
-        say(f"  beside it, {row['name']}: {row['mean']:.4f}")
+def _table(outcome: Outcome, metrics: dict[str, Any], folder: Path, say: Say) -> None:
+    for line in ("", *outcome.lines(metrics)):
+        say(line)
     for remark in metrics["remarks"]:
         say(f"Note: {remark}")
     say(f"Report: {folder / 'report.html'}")
-
-
-def _number(value: float | None) -> str:
-    return "      -" if value is None or value != value else f"{value:7.4f}"
-
-
-def _interval(values: Sequence[float | None]) -> str:
-    low, high = values
-    return f"[{_number(low).strip()}, {_number(high).strip()}]".ljust(17)

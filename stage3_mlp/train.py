@@ -1,4 +1,4 @@
-"""Train the polar head on the frozen, exported features of stage 2."""
+"""Train the head, polar or of classes, on the frozen, exported features of stage 2."""
 
 from __future__ import annotations
 
@@ -12,51 +12,61 @@ import numpy.typing as npt
 
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
-from common.manifest import CachedClip, Manifest, check_splits, read_manifest
+from common.labels import (
+    annotated,
+    balanced_draws,
+    class_counts,
+    class_remarks,
+    loss_settings,
+    read_labels,
+)
+from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
 from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
 from common.windows import CachedArrays
 from stage3_mlp.pooling import PoolFrames, pool
-from stage3_mlp.predictions import clip_labels, predict_clip
+from stage3_mlp.predictions import predict_clip
 
 HEAD = "head"
 FUSED = "fused"
 MADE_BY = "make train-mlp"
 
 #: Raise when the same settings would train another head.
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 Floats = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
 
 
 class LabelledFrames:
     """All annotated frames of some clips, pooled over their neighbours (eq. 26), in memory.
 
-    A map-style data set that hands out whole batches: ``features`` (N, d_beit) and ``labels`` (N, 2) float32.
+    A map-style data set that hands out whole batches: ``features`` (N, d_beit) float32 and ``labels``, (N, 2) float32
+    or (N,) int64.
     """
 
     def __init__(self, cache: Path, manifest: Manifest, clips: Sequence[CachedClip], pool_frames: PoolFrames) -> None:
         features, labels = [], []
         for clip in clips:
             arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
-            target = clip_labels(arrays, clip.frames)
-            annotated = np.isfinite(target).all(axis=1)
-            features.append(pool(np.asarray(arrays[REFINED]), pool_frames)[annotated].astype(np.float32))
-            labels.append(target[annotated])
+            target = read_labels(arrays, slice(None), clip.frames, categorical=bool(manifest.classes))
+            there = annotated(target)
+            features.append(pool(np.asarray(arrays[REFINED]), pool_frames)[there].astype(np.float32))
+            labels.append(target[there])
         self.features: Floats = np.concatenate(features)
-        self.labels: Floats = np.concatenate(labels)
+        self.labels: Array = np.concatenate(labels)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, rows: list[int]) -> dict[str, Floats]:
+    def __getitems__(self, rows: list[int]) -> dict[str, Array]:
         return {"features": self.features[rows], "labels": self.labels[rows]}
 
-    def __getitem__(self, row: int) -> dict[str, Floats]:
+    def __getitem__(self, row: int) -> dict[str, Array]:
         return self.__getitems__([row])
 
 
-def as_tensors(batch: dict[str, Floats]) -> dict[str, Any]:
+def as_tensors(batch: dict[str, Array]) -> dict[str, Any]:
     """A batch of `LabelledFrames` as tensors."""
     import torch
 
@@ -78,50 +88,62 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     """
     manifest = read_manifest(run / FUSED)
     clips = [(c.id, c.split, c.content) for c in manifest.of("train", "validation") if c.labelled]
-    key = fingerprint("head", CODE_VERSION, recipe.stage3.shaping(), recipe.seed, clips)
+    key = fingerprint("head", CODE_VERSION, recipe.stage3.shaping(), recipe.seed, manifest.classes, clips)
     folder = run / HEAD
     if is_current(folder, key):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
         return folder
+    check_labels(manifest, categorical=recipe.categorical)
     check_splits(manifest)
+    data = _data(recipe, cache, manifest)
+    say(f"Stage 3: training on {len(data['train'])} {manifest.rows}, selecting on {len(data['validation'])}")
+    counts = class_counts([data["train"].labels] if recipe.categorical else [], len(manifest.classes))
+    remarks = class_remarks(recipe.stage3.training, counts, manifest.classes, "stage3")
+    for remark in remarks:
+        say(f"Note: {remark}")
     checkpoints = run / "checkpoints" / f"{HEAD}-{key}"
-    fitted = _fit(recipe, cache, manifest, checkpoints, device, say)
-    smoothing = _smoothing(recipe, cache, manifest, fitted.model)
-    save_model(folder, fitted.model, {**_record(recipe, manifest, key, fitted), "smoothing": smoothing})
+    fitted = _fit(recipe, data, counts, checkpoints, device, say)
+    record = {**_record(recipe, manifest, key, fitted), "remarks": [*manifest.remarks, *remarks]}
+    if recipe.categorical:
+        record["counts"] = counts.tolist()
+    else:
+        record["smoothing"] = _smoothing(recipe, cache, manifest, fitted.model)
+    save_model(folder, fitted.model, record)
     remove_checkpoints(checkpoints.parent, HEAD)
-    say(f"Stage 3: best validation CCC {fitted.best['eval_ccc_mean']:.4f} at epoch {fitted.best['epoch']}; {folder}")
+    say(f"Stage 3: {fitted.in_words()}; {folder}")
     return folder
 
 
-def _fit(
-    recipe: Recipe, cache: Path, manifest: Manifest, checkpoints: Path, device: str, say: Callable[[str], None]
-) -> Any:
-    import transformers
-
-    from common.training import fit
-    from stage3_mlp.head import PolarHead, PolarHeadConfig
-
-    settings, training = recipe.stage3.head, recipe.stage3.training
+def _data(recipe: Recipe, cache: Path, manifest: Manifest) -> dict[str, LabelledFrames]:
+    """The rows of training and validation; eq. 26 pools frames, not utterances."""
     data = {}
     for split in ("train", "validation"):
         clips = [clip for clip in manifest.of(split) if clip.labelled]
         if not clips:
             raise DataError(f"{manifest.data} has no labelled {split} clip.", "Training needs both splits.")
-        data[split] = LabelledFrames(cache, manifest, clips, settings.pool_frames)
-    say(f"Stage 3: training on {len(data['train'])} frames, selecting on {len(data['validation'])}")
+        pool_frames = 1 if recipe.categorical else recipe.stage3.head.pool_frames
+        data[split] = LabelledFrames(cache, manifest, clips, pool_frames)
+    return data
+
+
+def _fit(
+    recipe: Recipe,
+    data: dict[str, LabelledFrames],
+    counts: npt.NDArray[np.int64],
+    checkpoints: Path,
+    device: str,
+    say: Callable[[str], None],
+) -> Any:
+    import transformers
+
+    from common.training import fit
+
+    training = recipe.stage3.training
     transformers.set_seed(recipe.seed)
-    config = PolarHeadConfig(
-        d_beit=data["train"].features.shape[1],
-        d1=settings.d1,
-        d2=settings.d2,
-        angle=settings.angle,
-        dropout=settings.dropout,
-        loss=training.loss,
-        ccc_weight=training.ccc_weight,
-    )
-    head = PolarHead(config)
     rows = data["train"].features
+    head = _build(recipe, rows.shape[1], counts)
     head.set_statistics(rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64))
+    balanced = training.sampling == "balanced"
     return fit(
         head,
         data["train"],
@@ -133,7 +155,22 @@ def _fit(
         device=device,
         say=say,
         ignore=("intensity", "theta"),
+        draws=balanced_draws(data["train"].labels[:, None], counts) if balanced else None,
     )
+
+
+def _build(recipe: Recipe, width: int, counts: npt.NDArray[np.int64]) -> Any:
+    """An untrained head on features of ``width`` columns."""
+    training = recipe.stage3.training
+    if recipe.categorical:
+        from stage3_mlp.classifier import ClassifierConfig, ClassifierHead
+
+        chosen = recipe.stage3.classifier.model_dump()
+        return ClassifierHead(ClassifierConfig(d_beit=width, **chosen, **loss_settings(training, counts)))
+    from stage3_mlp.head import PolarHead, PolarHeadConfig
+
+    settings = recipe.stage3.head.model_dump(exclude={"pool_frames"})
+    return PolarHead(PolarHeadConfig(d_beit=width, **settings, loss=training.loss, ccc_weight=training.ccc_weight))
 
 
 def _smoothing(recipe: Recipe, cache: Path, manifest: Manifest, head: Any) -> dict[str, Any]:
@@ -157,7 +194,8 @@ def _record(recipe: Recipe, manifest: Manifest, key: str, fitted: Any) -> dict[s
         "seed": recipe.seed,
         "data": manifest.data,
         "fused": manifest.folder,
-        "remarks": manifest.remarks,
+        "rows": manifest.rows,
+        "classes": manifest.classes,
         "best": fitted.best,
         "history": fitted.history,
     }

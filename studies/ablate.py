@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.bootstrap import interval, mean_ccc_draws
+from common.bootstrap import interval
 from common.errors import UsageError
 from common.manifest import read_manifest
 from common.recipe import Recipe
@@ -32,26 +32,29 @@ def subsets(modalities: tuple[Modality, ...]) -> list[Subset]:
     return [one for size in range(1, len(ordered) + 1) for one in itertools.combinations(ordered, size)]
 
 
-def shapley(values: Values, modalities: tuple[Modality, ...]) -> dict[Modality, npt.NDArray[np.float64]]:
+def shapley(
+    values: Values, modalities: tuple[Modality, ...], nothing: float = 0.0
+) -> dict[Modality, npt.NDArray[np.float64]]:
     """Each modality's exact Shapley value (Shapley, 1953): its gain, averaged over all orders of joining.
 
     Parameters
     ----------
-    values : subset to its score, a scalar or an array of draws; the empty subset scores 0, as a constant's CCC does
+    values : subset to its score, a scalar or an array of draws
+    nothing : what the empty subset scores: a constant's CCC is 0, the most frequent class has some F1
 
     Returns
     -------
-    modality to its share; the shares add up to the score of all modalities
+    modality to its share; with ``nothing`` the shares add up to the score of all modalities
     """
-    count, zero = len(modalities), np.zeros(())
+    count = len(modalities)
     shares: dict[Modality, npt.NDArray[np.float64]] = {}
     for modality in modalities:
         others = tuple(m for m in modalities if m != modality)
-        share = zero
+        share = np.zeros(())
         for before in ((), *subsets(others)):
             weight = math.factorial(len(before)) * math.factorial(count - len(before) - 1) / math.factorial(count)
             joined = tuple(m for m in MODALITIES if m in before or m == modality)
-            share = share + weight * (values[joined] - (values[before] if before else zero))
+            share = share + weight * (values[joined] - (values[before] if before else nothing))
         shares[modality] = share
     return shares
 
@@ -74,7 +77,8 @@ def ablate(recipe: Recipe, number: int, places: Places) -> dict[str, Any]:
     places.say(f"Ablation: {recipe.name}, {len(every)} subsets of modalities, {number} seed(s) each")
     runs: dict[Subset, list[Scored]] = {}
     for subset in every:
-        stage2 = recipe.stage2.model_copy(update={"modalities": subset})
+        finetune = recipe.stage2.finetune_text and "text" in subset
+        stage2 = recipe.stage2.model_copy(update={"modalities": subset, "finetune_text": finetune})
         one = recipe.model_copy(update={"stage2": stage2})
         runs[subset] = run_seeds(one, manifest, folder / "+".join(subset), number, places)
     rows = [{"modalities": " + ".join(subset), "seeds": number, **summary(runs[subset])} for subset in every]
@@ -91,10 +95,12 @@ def ablate(recipe: Recipe, number: int, places: Places) -> dict[str, Any]:
 def _shares(runs: Mapping[Subset, list[Scored]], modalities: tuple[Modality, ...]) -> list[dict[str, Any]]:
     """A row per modality; the intervals are of draws that all subsets share."""
     order = list(runs)
-    drawn = mean_ccc_draws([[run.pairs for run in runs[subset]] for subset in order], REPEATS)
-    draws = shapley(dict(zip(order, drawn, strict=True)), modalities)
-    means = {s: np.asarray(np.mean([run.metrics["ccc"]["mean"] for run in runs[s]])) for s in order}
-    shares = shapley(means, modalities)
+    first = runs[order[0]][0]
+    nothing = first.outcome.nothing(first.metrics)
+    drawn = first.outcome.draws([[run.pairs for run in runs[subset]] for subset in order], REPEATS)
+    draws = shapley(dict(zip(order, drawn, strict=True)), modalities, nothing)
+    means = {s: np.asarray(np.mean([run.score for run in runs[s]])) for s in order}
+    shares = shapley(means, modalities, nothing)
     rows = []
     for modality in modalities:
         low, high = interval(draws[modality])

@@ -12,7 +12,7 @@ from common.recipe import Recipe
 from stage2_beit.export import export
 from stage2_beit.train import FUSION
 from stage2_beit.train import train as train_fusion
-from stage3_mlp.predictions import ClipPrediction
+from stage3_mlp.outcome import Outcome, outcome_of
 from stage3_mlp.test import scored_predictions
 from stage3_mlp.test import test as score_run
 from stage3_mlp.train import train as train_head
@@ -36,13 +36,24 @@ class Scored:
     """A trained run: what metrics.json holds, and the predictions behind it."""
 
     run: Path
+    outcome: Outcome
     metrics: dict[str, Any]
-    predictions: list[ClipPrediction]
+    predictions: list[Any]
 
     @property
     def pairs(self) -> list[tuple[Any, Any]]:
-        """Per clip (prediction (T, 2), label (T, 2)), as the metrics take them."""
-        return [(prediction.values, prediction.labels) for prediction in self.predictions]
+        """Per clip predictions and labels, as the metrics take them."""
+        return [self.outcome.pair(prediction) for prediction in self.predictions]
+
+    @property
+    def row(self) -> dict[str, float]:
+        """The figures of its score."""
+        return self.outcome.row(self.metrics)
+
+    @property
+    def score(self) -> float:
+        """The figure that counts."""
+        return self.row[self.outcome.figures[-1]]
 
 
 def train_and_score(recipe: Recipe, manifest: Manifest, run: Path, places: Places) -> Scored:
@@ -62,4 +73,4 @@ def train_and_score(recipe: Recipe, manifest: Manifest, run: Path, places: Place
     export(run / FUSION, cache, run, device, detail)
     train_head(recipe, cache, run, device, detail)
     metrics = score_run(cache, run, device, detail)
-    return Scored(run, metrics, scored_predictions(cache, run, device))
+    return Scored(run, outcome_of(manifest.classes), metrics, scored_predictions(cache, run, device))

@@ -73,6 +73,18 @@ def folds(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, devic
 
 
 @main.command()
+@recipe_options
+@place_options
+@verbose_option
+def sessions(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, device: str, verbose: bool) -> None:
+    """Train one run per recording session, tested on it, and score all of them together (IEMOCAP)."""
+    from common.recipe import load_recipe
+    from studies.sessions import study_sessions
+
+    study_sessions(load_recipe(recipe, overrides), places(cache, run, device, verbose))
+
+
+@main.command()
 @place_options
 @verbose_option
 def missing(cache: Path, run: Path, device: str, verbose: bool) -> None:

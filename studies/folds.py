@@ -10,26 +10,25 @@ from typing import Any
 
 import numpy as np
 
+from common.artefacts import read_record
 from common.errors import DataError
 from common.files import write_json
 from common.manifest import CachedClip, Manifest, check_splits, read_manifest
-from common.polar import to_polar
 from common.provenance import provenance
 from common.recipe import Recipe
 from common.schema import Split
-from stage3_mlp.predictions import ClipPrediction, write_predictions
-from stage3_mlp.scoring import figures, references
-from stage3_mlp.train import FUSED
+from stage3_mlp.train import FUSED, HEAD, MADE_BY
 from studies.chain import Places, Scored, train_and_score
 from studies.tables import in_lines, write_study
 
 FOLDS = "folds"
 
 
-def fold_of(clips: Sequence[CachedClip], folds: int) -> dict[str, int]:
+def fold_of(clips: Sequence[CachedClip], folds: int, *, rows: str = "frames") -> dict[str, int]:
     """Deal clips over folds of nearly equal numbers of frames; the people of one video stay together.
 
     The longest go first, each to the fold with the fewest frames; the same clips are dealt alike on every machine.
+    A dialogue, or a sentence, is a source of its own.
 
     Raises
     ------
@@ -38,7 +37,7 @@ def fold_of(clips: Sequence[CachedClip], folds: int) -> dict[str, int]:
     """
     sources: dict[str, list[CachedClip]] = {}
     for clip in clips:
-        sources.setdefault(clip.source if clip.video else clip.id, []).append(clip)  # text has no video
+        sources.setdefault(clip.source if rows == "frames" else clip.id, []).append(clip)
     if len(sources) < folds:
         raise DataError(f"{len(sources)} labelled videos can't be dealt over {folds} folds.", "Set folds lower.")
 
@@ -66,22 +65,9 @@ def fold_manifest(manifest: Manifest, dealt: dict[str, int], fold: int) -> Manif
     return replace(manifest, clips=tuple(replace(clip, split=split(clip)) for clip in manifest.clips))
 
 
-def ensemble(members: Sequence[ClipPrediction]) -> ClipPrediction:
-    """The mean of several predictions of one clip, in both forms."""
-    values = np.asarray(np.mean([member.values for member in members], axis=0, dtype=np.float64))
-    intensity, theta = to_polar(values[:, 0], values[:, 1])
-    return replace(
-        members[0],
-        values=values.astype(np.float32),
-        intensity=intensity.astype(np.float32),
-        theta=theta.astype(np.float32),
-        unsmoothed=None,
-    )
-
-
 def train_folds(
     recipe: Recipe, manifest: Manifest, folder: Path, places: Places
-) -> tuple[list[Scored], list[ClipPrediction], dict[str, int]]:
+) -> tuple[list[Scored], list[Any], dict[str, int]]:
     """Train ``folder/<fold>`` for each fold; the runs, their ensemble on the test split, and which clip was in which.
 
     Raises
@@ -95,12 +81,13 @@ def train_folds(
             f"{manifest.data} has no labelled test clip.",
             "Folds train on the validation clips as well, so only a test split can score their ensemble.",
         )
-    dealt = fold_of([clip for clip in manifest.of("train", "validation") if clip.labelled], recipe.folds)
+    labelled = [clip for clip in manifest.of("train", "validation") if clip.labelled]
+    dealt = fold_of(labelled, recipe.folds, rows=manifest.rows)
     runs = []
     for fold in range(recipe.folds):
         runs.append(train_and_score(recipe, fold_manifest(manifest, dealt, fold), folder / str(fold), places))
-        places.say(f"  fold {fold}: CCC {runs[-1].metrics['ccc']['mean']:.4f}")
-    predictions = [ensemble(clip) for clip in zip(*(run.predictions for run in runs), strict=True)]
+        places.say(f"  fold {fold}: {runs[-1].outcome.title} {runs[-1].score:.4f}")
+    predictions = [runs[0].outcome.ensemble(clip) for clip in zip(*(run.predictions for run in runs), strict=True)]
     return runs, predictions, dealt
 
 
@@ -112,23 +99,25 @@ def study_folds(recipe: Recipe, places: Places) -> dict[str, Any]:
     manifest, folder = read_manifest(places.run), places.run / FOLDS
     places.say(f"Folds: {recipe.name}, {recipe.folds} trainings")
     runs, predictions, dealt = train_folds(recipe, manifest, folder, places)
+    outcome = runs[0].outcome
+    record = read_record(folder / "0" / HEAD, made_by=MADE_BY)
     metrics = {
         "run": places.run.name,
         "split": "test",
-        **figures(predictions, recipe.seed),
-        "references": references(places.cache, read_manifest(folder / "0" / FUSED), predictions),
+        **outcome.metrics(places.cache, read_manifest(folder / "0" / FUSED), predictions, record),
         "folds": dealt,
         "recipe": recipe.model_dump(mode="json"),
         "provenance": provenance(),
     }
-    write_predictions(folder / "predictions.csv", predictions)
+    outcome.write_predictions(folder / "predictions.csv", predictions)
     write_json(folder / "metrics.json", metrics)
-    rows = [{"fold": str(fold), **run.metrics["ccc"]} for fold, run in enumerate(runs)]
-    rows.append({"fold": "ensemble", **metrics["ccc"]})
+    rows = [{"fold": str(fold), **run.row} for fold, run in enumerate(runs)]
+    rows.append({"fold": "ensemble", **outcome.row(metrics)})
     path = write_study(folder, FOLDS, rows)
     for line in in_lines(rows):
         places.say(line)
-    low, high = metrics["intervals"]["ccc_mean"]
-    places.say(f"ensemble: mean CCC {metrics['ccc']['mean']:.4f}, 95 % [{low:.4f}, {high:.4f}] over clips")
+    low, high = outcome.interval(metrics)
+    score = outcome.row(metrics)[outcome.figures[-1]]
+    places.say(f"ensemble: {outcome.title} {score:.4f}, 95 % [{low:.4f}, {high:.4f}] over clips")
     places.say(f"Table: {path}")
     return metrics

@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from common.artefacts import read_record
-from common.bootstrap import bootstrap_over_clips
 from common.manifest import read_manifest, write_manifest
-from common.metrics import score
 from common.recipe import Recipe
 from stage2_beit.export import export
 from stage2_beit.train import FUSION
+from stage3_mlp.outcome import outcome_of
 from stage3_mlp.test import predict_clips, scored_clips
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
 from studies.ablate import subsets
@@ -37,6 +36,7 @@ def study_missing(places: Places) -> list[dict[str, Any]]:
     manifest = read_manifest(run)
     split, clips, _ = scored_clips(read_manifest(run / FUSED))
     names = {clip.id for clip in clips}
+    outcome = outcome_of(manifest.classes)
     kept = tuple(clip for clip in manifest.clips if clip.id in names)
     write_manifest(folder, replace(manifest, clips=kept))
     places.say(f"Missing modalities: {run}, {split} split, {len(names)} clips")
@@ -45,16 +45,13 @@ def study_missing(places: Places) -> list[dict[str, Any]]:
         without = [modality for modality in modalities if modality not in there]
         fused = export(run / FUSION, places.cache, folder, places.device, places.detail, without=without)
         predictions = predict_clips(run / HEAD, places.cache, fused, fused.clips, places.device)
-        pairs = [(prediction.values, prediction.labels) for prediction in predictions]
-        found = score(pairs)
-        low, high = bootstrap_over_clips(pairs, seed=record["seed"])["ccc_mean"]
+        found = outcome.metrics(places.cache, fused, predictions, record)
+        low, high = outcome.interval(found)
         rows.append(
             {
                 "there": " + ".join(there),
                 "withheld": " + ".join(without) or "nothing",
-                "valence": found.ccc_valence,
-                "arousal": found.ccc_arousal,
-                "mean": found.ccc_mean,
+                **outcome.row(found),
                 "low": low,
                 "high": high,
             }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common.bootstrap import interval, mean_ccc_draws
+from common.bootstrap import interval
 from common.errors import CacheError, UsageError
 from common.manifest import Manifest, read_manifest
 from common.recipe import Recipe
@@ -16,7 +16,6 @@ from studies.chain import Places, Scored, train_and_score
 from studies.tables import in_lines, write_study
 
 SEEDS = "seeds"
-COLUMNS = ("valence", "arousal", "mean")
 
 
 def seed_recipes(recipe: Recipe, number: int) -> list[Recipe]:
@@ -37,18 +36,19 @@ def run_seeds(recipe: Recipe, manifest: Manifest, folder: Path, number: int, pla
     runs = []
     for one in seed_recipes(recipe, number):
         runs.append(train_and_score(one, manifest, folder / str(one.seed), places))
-        places.say(f"  {folder.name}, seed {one.seed}: CCC {runs[-1].metrics['ccc']['mean']:.4f}")
+        places.say(f"  {folder.name}, seed {one.seed}: {runs[-1].outcome.title} {runs[-1].score:.4f}")
     return runs
 
 
 def summary(runs: Sequence[Scored], repeats: int = 1000) -> dict[str, Any]:
-    """Mean and standard deviation (n - 1) over seeds, and a 95 % interval over clips and seeds, of the mean CCC."""
-    values = {name: np.array([run.metrics["ccc"][name] for run in runs]) for name in COLUMNS}
-    (draws,) = mean_ccc_draws([[run.pairs for run in runs]], repeats)
+    """Mean of each figure over seeds; of the one that counts also the standard deviation (n - 1) over seeds, and a 95 %
+    interval over clips and seeds."""
+    outcome = runs[0].outcome
+    (draws,) = outcome.draws([[run.pairs for run in runs]], repeats)
     low, high = interval(draws)
     return {
-        **{name: float(value.mean()) for name, value in values.items()},
-        "spread": float(values["mean"].std(ddof=1)) if len(runs) > 1 else None,
+        **{name: float(np.mean([run.row[name] for run in runs])) for name in outcome.figures},
+        "spread": float(np.std([run.score for run in runs], ddof=1)) if len(runs) > 1 else None,
         "low": low,
         "high": high,
     }
@@ -61,13 +61,15 @@ def study_seeds(recipe: Recipe, number: int, places: Places) -> dict[str, Any]:
     places.say(f"Seeds: {recipe.name}, {number} trainings")
     runs = run_seeds(recipe, manifest, folder, number, places)
     found = summary(runs)
-    rows = [{"seed": run.metrics["seed"], **{name: run.metrics["ccc"][name] for name in COLUMNS}} for run in runs]
+    rows = [{"seed": run.metrics["seed"], **run.row} for run in runs]
+    outcome = runs[0].outcome
     path = write_study(folder, SEEDS, rows, summary=found, recipe=recipe.model_dump(mode="json"))
     for line in in_lines(rows):
         places.say(line)
     spread = "" if found["spread"] is None else f" \N{PLUS-MINUS SIGN} {found['spread']:.4f} over seeds"
     places.say(
-        f"mean CCC {found['mean']:.4f}{spread}, 95 % [{found['low']:.4f}, {found['high']:.4f}] over clips and seeds"
+        f"{outcome.title} {found[outcome.figures[-1]]:.4f}{spread}, "
+        f"95 % [{found['low']:.4f}, {found['high']:.4f}] over clips and seeds"
     )
     places.say(f"Table: {path}")
     return found

@@ -1,0 +1,1 @@
+"""Categorical runs: predictions of emotion classes, their score, pictures and report."""
