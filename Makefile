@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help check-data embeddings train-beit train-mlp test submit predict ablate seeds folds missing compare check check-score clean install
+.PHONY: help check-data embeddings train-beit train-mlp test submit predict ablate seeds folds sessions missing compare check check-score clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,8 @@ PY := $(VENV)/bin/python
 # Values from the command line are taken as they are, with any $, space or quote in them, and go through the environment.
 RUN_GIVEN := $(filter command% environment%,$(origin RUN))
 override RECIPE := $(or $(value RECIPE),demo)
-override RUN := $(or $(value RUN),$(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(value RECIPE)))))
+override PROTOCOL := $(or $(value PROTOCOL),honest)
+override RUN := $(or $(value RUN),$(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(value RECIPE))))$(if $(filter published,$(value PROTOCOL)),-published))
 override CACHE := $(or $(value CACHE),cache)
 override DEVICE := $(or $(value DEVICE),auto)
 override DATA := $(value DATA)
@@ -23,7 +24,7 @@ override SET := $(value SET)
 override SAMPLE := $(value SAMPLE)
 override SEEDS := $(or $(value SEEDS),3)
 override WITH := $(value WITH)
-export RECIPE RUN CACHE DEVICE DATA VIDEO SET SAMPLE SEEDS WITH
+export RECIPE RUN CACHE DEVICE DATA VIDEO SET SAMPLE SEEDS WITH PROTOCOL
 
 # The settings of SET become arguments of their own; a value has no space in it: [a,b], not [a, b].
 WITH_SETTINGS = set -f; set --; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; set +f
@@ -37,15 +38,16 @@ help: ## Show the targets
 	@echo '  DEVICE= auto, cpu, cuda, mps (auto)                       SET=    overrides, as in stage2.window.frames=64'
 	@echo '  SEEDS=  trainings of a study (3)                          SAMPLE= sample file of a challenge'
 	@echo '  ALLOW_FAILED=1  go on although some clips failed       RETRY_FAILED=1  try those again'
+	@echo '  PROTOCOL=published  split utterances as the published classifier did, leaking on purpose (honest)'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
 
 check-data: $(VENV)/ready ## What is unexpected in DATA=, all at once, before any of it is computed
 	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings check-data $${DATA:+--data "$$DATA"} \
-		--recipe "$$RECIPE" "$$@" --cache "$$CACHE"
+		--recipe "$$RECIPE" "$$@" --cache "$$CACHE" --protocol "$$PROTOCOL"
 
 embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the cache
 	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings extract $${DATA:+--data "$$DATA"} \
-		--recipe "$$RECIPE" "$$@" $(PLACES) $(if $(ALLOW_FAILED),--allow-failed) \
+		--recipe "$$RECIPE" "$$@" $(PLACES) --protocol "$$PROTOCOL" $(if $(ALLOW_FAILED),--allow-failed) \
 		$(if $(RETRY_FAILED),--retry-failed) $(if $(SHARD),--shard $(SHARD)) $(if $(WORKERS),--workers $(WORKERS))
 
 train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refinement, export refined features
@@ -87,6 +89,9 @@ seeds: embeddings ## Mean and spread of the score over SEEDS= seeds
 
 folds: embeddings ## One run per fold of training and validation, and the score of their ensemble
 	@$(WITH_SETTINGS); $(PY) -m studies folds --recipe "$$RECIPE" "$$@" $(PLACES)
+
+sessions: embeddings ## One run per recording session, tested on it: leave one session out
+	@$(WITH_SETTINGS); $(PY) -m studies sessions --recipe "$$RECIPE" "$$@" $(PLACES)
 
 missing: train-mlp ## The run's score with each of its modalities withheld
 	@$(PY) -m studies missing $(PLACES)
