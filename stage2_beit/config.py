@@ -90,12 +90,15 @@ class FusionConfig(BaseFusionConfig):
     attention: AttentionKind = "additive"
     block: Block = "beit"
     arrangement: Arrangement = "series"
+    self_attention: bool = True
     beit_layers: int = 2
     beit_heads: int = 12
     mlp_ratio: float = 4.0
     temporal_layers: int = 0
     temporal_kernel_frames: int = 5
     dropout: float = 0.1
+    feature_dropout: float = 0.0
+    head_dropout: float = 0.0
     positional: Positional = "none"
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import initialization as init
 
 from common.errors import CacheError
@@ -57,12 +58,14 @@ class FeatureInputs(nn.ModuleDict):
     ----------
     dims : feature width of each modality
     modality_dropout : probability with which, in training, a window lacks a modality; see ``drop_modalities``
+    feature_dropout : probability with which, in training, a standardised number is dropped
     """
 
-    def __init__(self, dims: Mapping[Modality, int], modality_dropout: float) -> None:
+    def __init__(self, dims: Mapping[Modality, int], modality_dropout: float, feature_dropout: float = 0.0) -> None:
         super().__init__({m: FeatureInput(dims[m]) for m in MODALITIES})
         self.dims = dict(dims)
         self.modality_dropout = modality_dropout
+        self.feature_dropout = feature_dropout
 
     def forward(
         self, rows: Mapping[Modality, Tensor], present: Mapping[Modality, Tensor], frame_mask: Tensor
@@ -94,7 +97,8 @@ class FeatureInputs(nn.ModuleDict):
         there = {m: present[m] & frame_mask for m in MODALITIES}
         if self.training and self.modality_dropout > 0:
             there = drop_modalities(there, self.modality_dropout)
-        return {m: self[m](rows[m], there[m]) for m in MODALITIES}, there
+        features = {m: self[m](rows[m], there[m]) for m in MODALITIES}
+        return {m: F.dropout(x, self.feature_dropout, self.training) for m, x in features.items()}, there
 
     def set_statistics(self, statistics: Mapping[Modality, tuple[npt.ArrayLike, npt.ArrayLike]]) -> None:
         """Keep mean and standard deviation, (D,) each, of modalities' training features; saved with the model.

@@ -88,7 +88,7 @@ class FusionModel(PreTrainedModel):
     def __init__(self, config: FusionConfig) -> None:
         super().__init__(config)
         dims = config.dims
-        self.inputs = FeatureInputs(dims, config.modality_dropout)
+        self.inputs = FeatureInputs(dims, config.modality_dropout, config.feature_dropout)
         self.temporal = nn.ModuleDict(
             {
                 m: TemporalEncoder(
@@ -109,6 +109,8 @@ class FusionModel(PreTrainedModel):
         )
         self.within = nn.ModuleDict(
             {m: SelfAttention(dims[m], heads=config.heads, dropout=config.dropout) for m in MODALITIES}
+            if config.self_attention
+            else {}
         )
         self.projection = nn.Linear(sum(dims.values()), config.d_proj)
         self.beit = BeitEncoder(
@@ -121,7 +123,9 @@ class FusionModel(PreTrainedModel):
             mlp_ratio=config.mlp_ratio,
             dropout=config.dropout,
         )
-        self.head = nn.Sequential(nn.LayerNorm(config.d_proj), nn.Linear(config.d_proj, config.outputs))
+        self.head = nn.Sequential(
+            nn.LayerNorm(config.d_proj), nn.Dropout(config.head_dropout), nn.Linear(config.d_proj, config.outputs)
+        )
         self.post_init()
 
     @torch.no_grad()
@@ -192,8 +196,9 @@ class FusionModel(PreTrainedModel):
         features = {m: self.temporal[m](x, present[m], frame_mask) for m, x in features.items()}
 
         enhanced, maps = self.cross(features, present, output_attentions)  # eq. 13-14
-        within = [self.within[m](enhanced[m], present[m]) for m in MODALITIES]  # eq. 15-18
-        projected = self.projection(torch.cat(within, dim=-1))  # eq. 19-20: (B, T, d_proj)
+        if self.within:
+            enhanced = {m: self.within[m](enhanced[m], present[m]) for m in MODALITIES}  # eq. 15-18
+        projected = self.projection(torch.cat([enhanced[m] for m in MODALITIES], dim=-1))  # eq. 19-20: (B, T, d_proj)
         refined = self.beit(projected, frame_mask)  # eq. 21-25
         prediction = self.head(refined)  # (B, T, 2 or K)
         loss = fusion_loss(prediction, labels, frame_mask, self.config)

@@ -12,10 +12,11 @@ import yaml
 from click.testing import CliRunner
 
 from common.errors import RecipeError
-from common.recipe import RECIPES, Recipe, load_recipe
+from common.recipe import RECIPES, Fusion, Recipe, TextGuided, load_recipe
 from stage1_embeddings.cli import main as stage1
 from stage2_beit.cli import main as stage2
 from stage3_mlp.cli import main as stage3
+from tests.integration.published_table import write_table
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
@@ -216,10 +217,12 @@ def miniature_beit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_recipe_trains_in_miniature(
     name: str, corpus: Path, cache: Path, miniature_beit: Path, tmp_path: Path
 ) -> None:
-    if name in NEEDS_ANOTHER_CORPUS:
-        pytest.skip(f"{name}: {NEEDS_ANOTHER_CORPUS[name]}")
+    if name in NEEDS_ANOTHER_CORPUS or load_recipe(name).categorical:
+        pytest.skip(f"{name}: {NEEDS_ANOTHER_CORPUS.get(name, 'its rows are utterances, see below')}")
     changes = dict(SMALLER)
-    if load_recipe(name).stage2.fusion.beit_model is not None:
+    fusion = load_recipe(name).stage2.fusion
+    assert isinstance(fusion, Fusion)
+    if fusion.beit_model is not None:
         changes |= {"stage2.fusion.beit_model": str(miniature_beit), "stage2.fusion.beit_revision": "null"}
     overrides = tuple(f"{key}={value}" for key, value in changes.items())
     recipe = ["--recipe", name, *(part for override in overrides for part in ("--set", override))]
@@ -240,6 +243,7 @@ def test_every_recipe_trains_in_miniature(
         record = json.loads((run / part / "record.json").read_text())
         assert Recipe.model_validate(record["recipe"]) == used
     config = json.loads((run / "fusion" / "config.json").read_text())
+    assert isinstance(used.stage2.fusion, Fusion)
     fusion = used.stage2.fusion
     assert (config["pathway"], config["attention"], config["arrangement"], config["loss"]) == (
         *(fusion.pathway, fusion.attention, fusion.arrangement),
@@ -248,3 +252,71 @@ def test_every_recipe_trains_in_miniature(
     metrics = json.loads((run / "test" / "metrics.json").read_text())
     assert metrics["recipe"]["name"] == name and metrics["frames"] > 0
     assert all(-1 <= metrics["ccc"][key] <= 1 for key in ("valence", "arousal", "mean"))
+
+
+# Recipes of emotion classes
+
+SMALLER_FUSION = {
+    "six-path": {"d_k": "8", "heads": "2", "d_proj": "16", "beit_heads": "2"},
+    "text-guided": {"width": "16", "heads": "2", "branch": "8", "narrow_branch": "4"},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load_recipe(name).categorical])
+def test_every_recipe_of_classes_trains_in_miniature(name: str, cache: Path, tmp_path: Path) -> None:
+    data = write_table(tmp_path / "table.csv", informed=True, dialogues_per_class=2, utterances=2)
+    changes = {key: value for key, value in SMALLER.items() if not key.startswith(("stage2.", "stage3."))}
+    changes |= {f"{stage}.training.epochs": "1" for stage in ("stage2", "stage3")}
+    smaller = SMALLER_FUSION[load_recipe(name).stage2.fusion.kind]
+    changes |= {f"stage2.fusion.{key}": value for key, value in smaller.items()}
+    overrides = tuple(f"{key}={value}" for key, value in changes.items())
+    recipe = ["--recipe", name, *(part for override in overrides for part in ("--set", override))]
+    places = ["--cache", str(cache), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    for command, arguments in (
+        (stage1, ["extract", "--workers", "0", "--data", str(data), *recipe]),
+        (stage2, ["train", *recipe]),
+        (stage2, ["export"]),
+        (stage3, ["train", *recipe]),
+        (stage3, ["test"]),
+    ):
+        result = CliRunner().invoke(command, [*arguments, *places])
+        assert result.exit_code == 0, result.output
+    used = load_recipe(name, overrides)
+    record = json.loads((tmp_path / "run" / "fusion" / "record.json").read_text())
+    assert Recipe.model_validate(record["recipe"]) == used
+    metrics = json.loads((tmp_path / "run" / "test" / "metrics.json").read_text())
+    assert metrics["recipe"]["name"] == name and 0 <= metrics["weighted_f1"] <= 1
+
+
+def test_the_published_classifiers_settings() -> None:
+    meld, iemocap = (load_recipe(name) for name in ("meld-published", "iemocap-published"))
+    for recipe in (meld, iemocap):
+        fusion, training, head = recipe.stage2.fusion, recipe.stage2.training, recipe.stage3.classifier
+        assert isinstance(fusion, TextGuided) and recipe.stage2.finetune_text and recipe.stage2.window.frames == 1
+        assert (fusion.width, fusion.heads, fusion.branch, fusion.narrow_branch, fusion.dropout) == (
+            512,
+            8,
+            256,
+            128,
+            0.3,
+        )
+        assert (head.hidden, head.dropout) == (256, 0.3)
+        assert (training.optimiser, training.weight_decay, training.early_stop_epochs) == ("adamw", 1e-5, 5)
+        assert (training.loss, training.focal_gamma, training.sampling) == ("focal", 2, "balanced")
+        assert recipe.stage1.text.model == "google-bert/bert-base-uncased" and training.plateau is not None
+    rates = [
+        (r.stage2.training.learning_rate, r.stage2.training.batch_size, r.stage2.training.accumulate)
+        for r in (meld, iemocap)
+    ]
+    assert rates == [(2e-5, 128, 2), (1e-5, 16, 4)]
+    assert (meld.stage2.training.epochs, iemocap.stage2.training.epochs) == (30, 50)
+
+
+def test_the_classifier_of_frozen_text_differs_in_its_training_alone() -> None:
+    published, frozen = (load_recipe(name).model_dump() for name in ("meld-published", "meld"))
+    for values in (published, frozen):
+        for key in ("name", "summary"):
+            values.pop(key)
+        for key in ("training", "finetune_text"):
+            values["stage2"].pop(key)
+    assert published == frozen

@@ -48,9 +48,12 @@ class Fusion(Section):
     )
     beit_revision: str | None = None
     positional: Literal["none", "sinusoidal"] = "none"
+    self_attention: bool = Field(True, description="within each modality (eq. 15-18); false leaves it out")
     temporal_layers: int = Field(0, ge=0, description="convolutions over time within each modality; 0: the paper")
     temporal_kernel_frames: int = Field(5, ge=3, description="odd; the second layer looks twice as far, and so on")
     dropout: float = Field(0.1, ge=0, lt=1)
+    feature_dropout: float = Field(0.0, ge=0, lt=1, description="of the features themselves, before anything else")
+    head_dropout: float = Field(0.0, ge=0, lt=1, description="before the light head that stage 3 replaces")
     modality_dropout: float = Field(0.0, ge=0, lt=1)
     standardise: bool = Field(True, description="features by the mean and deviation of the training frames")
 

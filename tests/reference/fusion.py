@@ -32,7 +32,7 @@ def fuse(state, rows, present, frame_mask, *, pathway, encoder, arrangement, hea
     encoders = [_encoder(state, f"beit.layers.{n}.", encoder, frame_mask, beit_heads) for n in range(layers)]
     h = refinement.compose(encoders, h, arrangement)
     normed = np.array([attention.layer_norm(row, *weights.norm(state, "head.0")) for row in h])
-    W, b = weights.linear(state, "head.1")
+    W, b = weights.linear(state, "head.2")
     return h, normed @ W + b, maps
 
 

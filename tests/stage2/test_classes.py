@@ -42,9 +42,9 @@ def test_the_loss_is_the_configured_one_over_labelled_rows(settings, expected):
 def test_what_is_refined_does_not_depend_on_what_is_predicted():
     """Only the head's last layer is another."""
     batch, plane, classes = a_batch(), make(), make(**CLASSES)
-    body = {name: value for name, value in plane.state_dict().items() if not name.startswith("head.1.")}
+    body = {name: value for name, value in plane.state_dict().items() if not name.startswith("head.2.")}
     result = classes.load_state_dict(body, strict=False)
-    assert result.missing_keys == ["head.1.weight", "head.1.bias"] and result.unexpected_keys == []
+    assert result.missing_keys == ["head.2.weight", "head.2.bias"] and result.unexpected_keys == []
     assert torch.equal(classes(**batch).refined, plane(**batch).refined)
     assert plane(**batch).prediction.shape == (B, T, 2)
 
