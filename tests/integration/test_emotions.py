@@ -214,6 +214,9 @@ def test_studies_take_classes(informed: EmotionChain, tmp_path: Path, arguments:
     with (chain.run / table).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows and "weighted" in result.output
+    if arguments[0] == "ablate":
+        went_through([chain.test()])
+        assert "Shapley" in (chain.run / "test" / "report.html").read_text(encoding="utf-8")
 
 
 def test_sessions_are_left_out_one_by_one(models: Path, tmp_path: Path) -> None:
