@@ -5,7 +5,10 @@ import pytest
 
 from common.errors import DataError
 from common.manifest import CachedClip, Manifest
-from studies.folds import ensemble, fold_manifest, fold_of
+from stage3_mlp.dimensions import Dimensions
+from stage3_mlp.emotions.outcome import Emotions
+from studies.folds import fold_manifest, fold_of
+from tests.stage3.emotional import CLASSES, emotional
 from tests.stage3.predicted import noisy
 
 
@@ -34,7 +37,9 @@ def test_two_people_of_one_video_stay_together() -> None:
 
 
 def test_sentences_of_one_table_are_dealt_one_by_one() -> None:
-    dealt = fold_of([CachedClip(f"s{i}", "train", "table.csv", 1, True, "x") for i in range(9)], 3)
+    dealt = fold_of(
+        [CachedClip(f"s{i}", "train", "table.csv", 1, True, "x", "v") for i in range(9)], 3, rows="utterances"
+    )
     assert sorted(dealt.values()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
@@ -55,6 +60,15 @@ def test_a_fold_selects_the_others_train_and_test_stays_as_it_is() -> None:
 
 def test_the_ensemble_is_the_mean_of_points_not_of_angles() -> None:
     members = [noisy("c", seed=0, noise=noise) for noise in (0.1, 0.5)]
-    found = ensemble(members)
+    found = Dimensions().ensemble(members)
     assert found.values == pytest.approx((members[0].values + members[1].values) / 2, abs=1e-6)
     np.testing.assert_allclose(found.intensity * np.cos(found.theta), found.values[:, 0], atol=1e-6)
+
+
+def test_the_ensemble_of_classes_is_the_mean_of_probabilities() -> None:
+    members = [emotional("c", seed=seed) for seed in (0, 1)]
+    found = Emotions(CLASSES).ensemble(members)
+    np.testing.assert_allclose(
+        found.probabilities, (members[0].probabilities + members[1].probabilities) / 2, atol=1e-6
+    )
+    assert found.labels is members[0].labels
