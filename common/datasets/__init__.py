@@ -71,6 +71,8 @@ def survey_dataset(
         If there is nothing at ``data``.
     """
     if data is None:
+        if protocol == "published":
+            raise _no_table("the embedded corpus")
         from common.datasets.demo import render_corpus
 
         root = cache / DEMO
@@ -86,11 +88,15 @@ def survey_dataset(
     if said is not None:
         return said
     if protocol == "published":
-        raise UsageError(
-            f"--protocol published splits a table of utterances; {data} has none.", "Leave it out, or name a table."
-        )
+        raise _no_table(str(data))
     known = (affwild2.survey(data) or emobank.survey(data)) if data.is_dir() else None
     return known or _survey_folder(data)
+
+
+def _no_table(where: str) -> UsageError:
+    return UsageError(
+        f"--protocol published splits a table of utterances; {where} has none.", "Leave it out, or name a table."
+    )
 
 
 def _survey_folder(data: Path) -> Survey:

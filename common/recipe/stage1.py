@@ -35,7 +35,8 @@ class Faces(Section):
 class Encoder(Section):
     """A frozen network: a hub id at a pinned revision, a local folder, ``miniature``, or ``none``.
 
-    ``none`` is for data that comes as text: the modality is absent from every row, and no model is loaded for it.
+    ``none`` is for data that comes as text: the modality is absent from every row, and no model is loaded for it. Where
+    a data set brings a modality's features itself, they are taken whatever is named here.
     """
 
     #: The weights' hash stands for the model.
