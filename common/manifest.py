@@ -120,6 +120,8 @@ class Manifest:
     network made it, at which revision or hash, and how wide it is. ``remarks`` are sentences that every later output
     repeats, such as that the encoders are miniatures with random weights. ``rows`` says what a row of a clip is;
     ``classes`` names the emotions that ``/label/emotion`` counts, none where labels are valence and arousal.
+    ``videos`` is of utterances that have a video each: the ``folder`` of those clips, and their ``clips`` by id with
+    their content.
     """
 
     data: str
@@ -133,6 +135,7 @@ class Manifest:
     rows: Literal["frames", "utterances"] = "frames"
     classes: tuple[str, ...] = ()
     protocol: Protocol = "honest"
+    videos: dict[str, Any] = field(default_factory=dict)
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def of(self, *splits: Split) -> list[CachedClip]:
@@ -202,13 +205,20 @@ def check_splits(manifest: Manifest) -> None:
 
 
 def check_labels(manifest: Manifest, *, categorical: bool) -> None:
-    """Refuse to train a recipe of emotion classes on valence and arousal, or the other way round.
+    """Refuse to train a recipe of emotion classes on valence and arousal, or the other way round; or on one class.
+
+    Without any label there is nothing to compare.
 
     Raises
     ------
     DataError
     """
-    if bool(manifest.classes) != categorical:
+    if categorical and len(manifest.classes) == 1:
+        raise DataError(
+            f"Every label of {manifest.data} is {manifest.classes[0]!r}: there is nothing to tell apart.",
+            "Give it rows of two classes or more.",
+        )
+    if bool(manifest.classes) != categorical and any(clip.labelled for clip in manifest.clips):
         wants, has = ("emotion classes", "valence and arousal")[:: 1 if categorical else -1]
         raise DataError(
             f"The recipe is about {wants}, by its stage2.training.loss; {manifest.data} is labelled with {has}.",

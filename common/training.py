@@ -20,7 +20,8 @@ import transformers
 from torch.utils.data import WeightedRandomSampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from common.errors import TrainingError
+from common.device import torch_device
+from common.errors import TrainingError, UsageError
 from common.measures import Measure, measure_for
 from common.models import quiet
 from common.recipe import Training
@@ -136,8 +137,15 @@ class _Trainer(Trainer):
         return WeightedRandomSampler(self._draws.tolist(), len(self._draws), replacement=True)
 
 
+def _check_precision(settings: Training, kind: str) -> None:
+    """Refuse half precision on a processor that ignores it."""
+    if kind == "cpu" and settings.precision == "float16":
+        raise UsageError("precision: float16 has no effect on a CPU.", "Set float32 or bfloat16, or DEVICE=cuda.")
+
+
 def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, device: str) -> TrainingArguments:
-    plateau = settings.plateau
+    plateau, kind = settings.plateau, torch_device(device).type
+    _check_precision(settings, kind)
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
@@ -161,12 +169,12 @@ def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, de
         remove_unused_columns=False,
         logging_nan_inf_filter=False,  # a loss that is no number must be seen
         dataloader_num_workers=settings.workers,
-        dataloader_pin_memory=device.startswith("cuda"),
+        dataloader_pin_memory=kind == "cuda",
         activation_checkpointing=settings.gradient_checkpointing,
         bf16=settings.precision == "bfloat16",
         fp16=settings.precision == "float16",
         seed=seed,
-        use_cpu=device == "cpu",
+        use_cpu=kind == "cpu",
         disable_tqdm=True,
         report_to="none",
     )

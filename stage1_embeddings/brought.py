@@ -39,7 +39,7 @@ class RowFeatures(Protocol):
         ...
 
     def identity(self, clip: Clip) -> str:
-        """A fingerprint of all it has for a clip."""
+        """A fingerprint of all it has for a clip; empty where it has nothing."""
         ...
 
     def rows(self, clip: Clip, modality: Modality) -> tuple[Features, Mask] | None:
@@ -58,7 +58,7 @@ class FromTable:
         self.modalities = tuple(modalities)
 
     def identity(self, clip: Clip) -> str:
-        return self._table.identity(_numbers(clip))
+        return self._table.identity(_numbers(clip)) if self.modalities else ""
 
     def rows(self, clip: Clip, modality: Modality) -> tuple[Features, Mask]:
         values, mask = self._table.rows(_numbers(clip), modality)
@@ -82,6 +82,12 @@ class FromVideos:
 
     def identity(self, clip: Clip) -> str:
         return json.dumps([self._content(video) for video in self.videos(clip)])
+
+    def used(self, clips: Sequence[Clip]) -> dict[str, Any]:
+        """The folder of the utterances' videos, and which of them there are, by id with their content."""
+        found = {video.id: self._content(video) for clip in clips for video in self.videos(clip) if video is not None}
+        folder = self.plan.folder.relative_to(self.plan.cache).as_posix()
+        return {"folder": folder, "clips": {name: content for name, content in found.items() if content}}
 
     def rows(self, clip: Clip, modality: Modality) -> tuple[Features, Mask] | None:
         means = [self._mean(video, modality) for video in self.videos(clip)]

@@ -20,7 +20,7 @@ from common.datasets.annotations import Labels, fit_to_frames, scan_annotation
 from common.datasets.survey import Finding, Survey
 from common.errors import DataError
 from common.manifest import Clip
-from common.recipe import Stage1
+from common.recipe import Recipe, Stage1
 from common.schema import NO_EMOTION, SPLITS, Split
 from stage1_embeddings.check_media import (
     BY_HEADER,
@@ -74,14 +74,14 @@ class DataCheck:
 
 
 def check_data(
-    settings: Stage1, found: Survey, *, decode_all: bool = False, clip_done: Callable[[], object] = lambda: None
+    recipe: Recipe, found: Survey, *, decode_all: bool = False, clip_done: Callable[[], object] = lambda: None
 ) -> DataCheck:
     """Look at every file that stage 1 would read.
 
     Parameters
     ----------
-    settings : Stage1
-        What the recipe wants of the data: ready crops or none.
+    recipe : Recipe
+        What it wants of the data: ready crops or none, labels of which kind.
     found : Survey
         The data set, by `common.datasets.survey_dataset`.
     decode_all : bool
@@ -89,12 +89,13 @@ def check_data(
     clip_done : callable
         Called after each clip.
     """
-    check = _Check(settings, decode_all)
+    check = _Check(recipe.stage1, decode_all)
     for clip in found.clips:
         check.clip(clip)
         clip_done()
     check.same_content(found.clips)
     check.policy(found.clips)
+    check.labels(found, categorical=recipe.categorical)
     counts = {split: check.counts[split] for split in SPLITS if split in check.counts}
     return DataCheck(found, counts, (*found.findings, *check.notes.findings), decode_all)
 
@@ -152,6 +153,25 @@ class _Check:
         if self._faces.policy == "all" and any(clip.annotation is not None for clip in clips):
             text = "faces.policy: all makes each face a clip, but labels are one person's."
             self.notes.add("refused", "settings", text, "Take largest, left or right for data with labels.")
+
+    def labels(self, found: Survey, *, categorical: bool) -> None:
+        """Would stage 2 train on what is labelled, by this recipe?"""
+        labelled = {split: count for split, count in self.counts.items() if count.labelled}
+        if not labelled:
+            return
+        if bool(found.classes) != categorical:
+            wants, has = ("emotion classes", "valence and arousal")[:: 1 if categorical else -1]
+            text = f"The recipe is about {wants}; {found.root} is labelled with {has}."
+            self.notes.add("refused", "recipe", text, "Take a recipe made for such labels.")
+        if not found.classes:
+            return
+        for split in ("train", "validation"):
+            if split not in labelled:
+                text = f"{found.root} has no labelled clip in its {split} split."
+                self.notes.add("refused", "splits", text, "Training needs labels in both.")
+        if len(found.classes) == 1:
+            text = f"Every label of {found.root} is {found.classes[0]!r}: there is nothing to tell apart."
+            self.notes.add("refused", "classes", text, "Give it rows of two classes or more.")
 
     def _utterances(self, clip: Clip) -> None:
         count, empty = self.counts[clip.split], float("nan")

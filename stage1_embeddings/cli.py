@@ -112,7 +112,7 @@ def check_data(
     settings = load_recipe(recipe, overrides)
     found = survey_dataset(data, cache, say, protocol=protocol)
     with tqdm(total=len(found.clips), unit="clip", leave=False, disable=None) as bar:
-        check = look_at(settings.stage1, found, decode_all=decode, clip_done=bar.update)
+        check = look_at(settings, found, decode_all=decode, clip_done=bar.update)
     say("\n".join(in_words(check, recipe, every=every)))
     raise SystemExit(0 if check.passed else 1)
 

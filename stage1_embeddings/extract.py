@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from common.datasets import Dataset, open_dataset
@@ -95,6 +96,8 @@ def extract(
     own = {clip.id for clip in mine}
     waiting = [clip for clip in chosen if clip.id not in own and not work.look(clip)]
     manifest = _manifest(dataset, chosen, plan, work.tally, remarks)
+    if isinstance(plan.brought.features, FromVideos):
+        manifest = replace(manifest, videos=plan.brought.features.used(chosen))
     _summarise(work.tally, plan, say)
     if waiting:
         say(f"Stage 1: {len(waiting)} of {len(chosen)} clips are other shards', and not done yet: no manifest so far.")

@@ -84,6 +84,7 @@ def source_of_utterances(clip: Clip, features: RowFeatures | None = None) -> Sou
     def digest(values: list[Any]) -> str:
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
+    brought = features.identity(clip) if features is not None else ""
     return Source(
         sha256=digest([utterance.text for utterance in clip.utterances]),
         size=len(clip.utterances),
@@ -93,7 +94,7 @@ def source_of_utterances(clip: Clip, features: RowFeatures | None = None) -> Sou
         transcript=None,
         transcript_sha256=None,
         annotation_sha256=digest([_labels(utterance) for utterance in clip.utterances]),
-        features_sha256=digest([features.identity(clip)]) if features is not None else "",
+        features_sha256=digest([brought]) if brought else "",
     )
 
 

@@ -59,7 +59,11 @@ def write_clips(
         hand.picture.keeper.write(plan.crops_path(clip), kept)
     for name, arrays in files.items():
         content = plan.part_content(clip, name, plan.content(clip, source))
-        own = {"clip": name, "content": content, "frame_rate_hz": frame_rate_hz(_times(arrays))}
+        own = {
+            "clip": name,
+            "content": content,
+            "frame_rate_hz": 0.0 if clip.utterances else frame_rate_hz(_times(arrays)),
+        }
         write_clip(plan.folder / f"{name}.h5", arrays, attributes | own)
     if faces.policy == "all":
         identity = {key: attributes[key] for key in _IDENTITY}

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from common.artefacts import read_record
-from common.errors import DataError
+from common.errors import CacheError, DataError
 from common.files import write_json
 from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.provenance import provenance
-from common.recipe import fingerprint
+from common.recipe import Recipe, fingerprint
 from common.schema import Split
 from stage3_mlp.ledger import scored_before
 from stage3_mlp.outcome import Outcome, outcome_of
-from stage3_mlp.train import FUSED, HEAD, MADE_BY
+from stage3_mlp.train import FUSED, HEAD, MADE_BY, head_fingerprint
 
 #: Raise when the same head would be scored or reported otherwise.
 CODE_VERSION = 3
@@ -37,10 +37,21 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
     -------
     dict
         What metrics.json holds.
+
+    Raises
+    ------
+    CacheError
+        If the head was trained on other clips, labels, splits or features than the run has now.
     """
     manifest = read_manifest(run / FUSED)
     record = read_record(run / HEAD, made_by=MADE_BY)
     check_splits(manifest)
+    if head_fingerprint(Recipe.model_validate(record["recipe"]), manifest) != record["fingerprint"]:
+        raise CacheError(
+            f"The head in {run / HEAD} was trained on other clips, labels, splits or features than {manifest.data} has "
+            "now: what is scored may have been trained on.",
+            f"Run `{MADE_BY}` with this RUN again.",
+        )
     outcome = outcome_of(manifest.classes)
     split, clips, remarks = scored_clips(manifest)
     contributions = _contributions(run)

@@ -87,8 +87,7 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
         If the training or validation split has no annotated frame.
     """
     manifest = read_manifest(run / FUSED)
-    clips = [(c.id, c.split, c.content) for c in manifest.of("train", "validation") if c.labelled]
-    key = fingerprint("head", CODE_VERSION, recipe.stage3.shaping(), recipe.seed, manifest.classes, clips)
+    key = head_fingerprint(recipe, manifest)
     folder = run / HEAD
     if is_current(folder, key):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
@@ -112,6 +111,12 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     remove_checkpoints(checkpoints.parent, HEAD)
     say(f"Stage 3: {fitted.in_words()}; {folder}")
     return folder
+
+
+def head_fingerprint(recipe: Recipe, manifest: Manifest) -> str:
+    """Over stage 3's settings, the seed, the classes, and the labelled refined clips of training and validation."""
+    clips = [(c.id, c.split, c.content) for c in manifest.of("train", "validation") if c.labelled]
+    return fingerprint("head", CODE_VERSION, recipe.stage3.shaping(), recipe.seed, manifest.classes, clips)
 
 
 def _data(recipe: Recipe, cache: Path, manifest: Manifest) -> dict[str, LabelledFrames]:

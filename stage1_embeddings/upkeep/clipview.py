@@ -15,9 +15,11 @@ import numpy.typing as npt
 from common.errors import UsageError
 from common.schema import (
     AROUSAL,
+    EMOTION,
     FACE_BOX,
     FACE_LANDMARKS,
     MODALITIES,
+    NO_EMOTION,
     TIME,
     VALENCE,
     WORD_END,
@@ -59,6 +61,7 @@ class ClipView:
         NaN without a face.
     words : texts within the clip's time; their ``start_s`` and ``end_s`` are (W,) float64
     labels : (T, 2) float32, valence and arousal, or None
+    emotions : (T,) int16, classes of utterances, -1 where not annotated, or None
     source : Path or None
         The video or folder it was made from, where that is still there, unchanged.
     """
@@ -75,6 +78,7 @@ class ClipView:
     start_s: npt.NDArray[np.float64]
     end_s: npt.NDArray[np.float64]
     labels: Array | None
+    emotions: Array | None
     source: Path | None
 
     @property
@@ -85,6 +89,11 @@ class ClipView:
     def video(self) -> str:
         """The id of the video that the clip is, or is a face track of."""
         return str(self.attributes.get("video") or self.id)
+
+    @property
+    def of_utterances(self) -> bool:
+        """Is a row an utterance, not a frame?"""
+        return self.attributes.get("source_mtime_ns") == 0
 
     @property
     def edges_s(self) -> npt.NDArray[np.float64]:
@@ -151,6 +160,7 @@ def read_view(path: Path, named: Iterable[Use] = ()) -> ClipView:
         start_s=start_s[within],
         end_s=end_s[within],
         labels=None if labels is None else np.stack([labels[VALENCE], labels[AROUSAL]], axis=1),
+        emotions=np.asarray(read_clip(path, (EMOTION,))[EMOTION]) if EMOTION in places else None,
         source=_source(path, attributes, named),
     )
 
@@ -165,9 +175,12 @@ def describe(view: ClipView) -> list[tuple[str, str]]:
         ("frames", f"{len(view.time_s):,} in {seconds:.2f} s, from {edges[0]:.2f} s on"),
         ("rate", rate_in_words(view.time_s)),
     ]
+    if view.of_utterances:
+        lines[2:] = [("rows", f"{len(view.time_s):,} utterance{'' if len(view.time_s) == 1 else 's'}")]
+    unit = "utterances" if view.of_utterances else "frames"
     for modality, sense in SENSES.items():
         share = float(view.present[modality].mean())
-        lines.append((sense, f"{share:.1%} of the frames{_detail(view, modality)}"))
+        lines.append((sense, f"{share:.1%} of the {unit}{_detail(view, modality)}"))
     lines += [("labels", _labels_in_words(view))]
     for modality in MODALITIES:
         encoder = dict(view.attributes.get(f"encoder_{modality}") or {"model": "unknown"})
@@ -200,6 +213,9 @@ def stretches(mask: npt.NDArray[np.bool_], edges_s: npt.NDArray[np.float64]) -> 
 
 
 def _detail(view: ClipView, modality: Modality) -> str:
+    if view.of_utterances:
+        more = " | ..." if len(view.words) > _WORDS else ""
+        return f": {' | '.join(view.words[:_WORDS])}{more}" if modality == "text" else ""
     if modality == "text":
         if not view.words:
             return "; no word"
@@ -215,6 +231,8 @@ def _detail(view: ClipView, modality: Modality) -> str:
 
 
 def _labels_in_words(view: ClipView) -> str:
+    if view.emotions is not None:
+        return f"an emotion for {int((view.emotions != NO_EMOTION).sum()):,} of {len(view.emotions):,} utterances"
     if view.labels is None:
         return "none"
     there: npt.NDArray[np.bool_] = np.asarray(np.isfinite(view.labels).all(axis=1))
@@ -230,6 +248,8 @@ def _labels_in_words(view: ClipView) -> str:
 
 def _source_in_words(view: ClipView) -> str:
     known = view.attributes
+    if view.of_utterances:
+        return f"{known.get('source')}, texts sha256 {str(known.get('source_sha256'))[:12]}"
     size = known.get("source_size")
     weight = f", {in_bytes(int(size))}" if isinstance(size, int) else ""
     there = f"at {view.source}" if view.source else "no longer there unchanged"

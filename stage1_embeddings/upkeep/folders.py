@@ -88,6 +88,8 @@ def uses(cache: Path, runs: Sequence[Path]) -> tuple[list[Use], list[str]]:
                 continue
             clips = {clip.id: clip.content for clip in manifest.clips}
             found.append(Use(place.relative_to(root).as_posix(), manifest.folder, clips, manifest))
+            if videos := manifest.videos:
+                found.append(Use(found[-1].run, videos["folder"], videos["clips"], manifest))
     return found, problems
 
 

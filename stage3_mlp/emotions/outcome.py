@@ -81,9 +81,10 @@ class Emotions(Outcome):
         return ("predictions.csv", "report.html", "classification_report.txt", *PICTURES)
 
     def lines(self, metrics: dict[str, Any]) -> list[str]:
+        what = "dialogues" if metrics["protocol"] == "honest" else "blocks of shuffled rows"
         lines = [
-            f"{metrics['split']} split, {metrics['clips']} dialogues, {metrics['rows']} utterances",
-            "             score   95 % interval over dialogues",
+            f"{metrics['split']} split, {metrics['clips']} {what}, {metrics['rows']} utterances",
+            f"             score   95 % interval over {what}",
         ]
         for name in FIGURES:
             low, high = metrics["intervals"][name]

@@ -13,6 +13,8 @@ from transformers import PreTrainedConfig, PreTrainedModel, TrainerCallback
 from transformers.utils import ModelOutput
 
 from common import training
+from common.device import torch_device
+from common.errors import UsageError
 from common.recipe import Training
 
 
@@ -43,7 +45,7 @@ def collate(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
     return {name: torch.as_tensor(np.array([item[name] for item in batch])) for name in batch[0]}
 
 
-def fitted(folder: Path, labels: list[int], draws: Any = None, **settings: Any) -> training.Fitted:
+def fitted(folder: Path, labels: list[int], draws: Any = None, device: str = "cpu", **settings: Any) -> training.Fitted:
     chosen = Training(loss="focal", batch_size=10, learning_rate=0.1, **settings)
     return training.fit(
         Linear(PreTrainedConfig()),
@@ -53,7 +55,7 @@ def fitted(folder: Path, labels: list[int], draws: Any = None, **settings: Any) 
         collate=collate,
         checkpoints=folder,
         seed=0,
-        device="cpu",
+        device=device,
         say=lambda text: None,
         draws=draws,
     )
@@ -91,3 +93,11 @@ def test_the_learning_rate_rises_to_its_value(tmp_path: Path, plateau: Any, monk
     fitted(tmp_path, [0, 1, 2] * 10, epochs=3, warmup_steps=4, plateau=plateau, early_stop_epochs=None)
     assert rates[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
     assert len(rates) == 9 and max(rates) == pytest.approx(0.1) and (plateau is not None or rates[-1] == 0.1)
+
+
+def test_half_precision_on_a_processor(tmp_path: Path) -> None:
+    found = fitted(tmp_path / "bfloat16", [0, 1, 2] * 10, epochs=1, precision="bfloat16", device="auto")
+    assert "eval_weighted_f1" in found.best
+    if torch_device("auto").type == "cpu":
+        with pytest.raises(UsageError, match="float16 has no effect on a CPU"):
+            fitted(tmp_path / "float16", [0, 1, 2], epochs=1, precision="float16", device="auto")

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from common.datasets.tables.spec import MELD_CLASSES
 from common.schema import EMOTION, WORD_SPEAKER, WORD_TEXT, present
 from common.store import read_clip
+from stage1_embeddings.cli import main as stage1
+from stage1_embeddings.upkeep.prune import prune_plan
 from studies.cli import main as studies
 from tests.integration.chain import Chain
 from tests.integration.published_table import HEADER, write_table
@@ -37,8 +39,6 @@ class EmotionChain(Chain):
         return CliRunner().invoke(group, [*arguments, *recipe, *places])  # type: ignore[arg-type]
 
     def embeddings(self, *settings: str, data: Path | None = None, flags: tuple[str, ...] = ()) -> Result:
-        from stage1_embeddings.cli import main as stage1
-
         source = ("--data", str(data or self.data), "--workers", "0")
         return self._call(stage1, "extract", *source, *flags, settings=settings)
 
@@ -161,6 +161,66 @@ def test_the_manifest_refuses_a_dialogue_in_two_splits(informed: EmotionChain, t
     assert result.exit_code == 1 and "are the same dialogue" in result.output, result.output
 
 
+def test_a_head_is_not_scored_on_what_it_was_trained_on(informed: EmotionChain, tmp_path: Path) -> None:
+    chain = EmotionChain(tmp_path / "table.csv", informed.cache, tmp_path / "run")
+    shutil.copytree(informed.run, chain.run)
+    with informed.data.open(newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    for row in rows[:60]:
+        row[-1] = "neutral"  # dialogues are dealt out by their emotions: another split
+    with chain.data.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([head, *rows])
+    went_through([chain.embeddings(), chain.export()])
+    result = chain.test()
+    assert result.exit_code == 1 and "was trained on other clips, labels, splits" in result.output, result.output
+    assert "make train-mlp" in result.output
+
+
+def test_short_dialogues_may_be_said_in_two_splits(models: Path, tmp_path: Path) -> None:
+    rows = [(f"{split}{number}", text, emotion, split) for split in ("train", "dev", "test")
+            for number, (text, emotion) in enumerate((("Hey.", "joy"), ("Oh no.", "anger")))]  # fmt: skip
+    with (tmp_path / "said.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("dialogue", "text", "emotion", "set"), *rows])
+    (tmp_path / "table.yaml").write_text(
+        "file: said.csv\nutterance: text\nlabel: emotion\ndialogue: dialogue\nsplit: set\n"
+    )
+    chain = chain_on(tmp_path, models, tmp_path)
+    went_through(chain.all("stage2.training.epochs=1", "stage3.training.epochs=1"))
+    assert chain.metrics()["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("recipe", "emotions", "says"),
+    [
+        ("maven", ("joy", "anger"), "The recipe is about valence and arousal"),
+        ("meld", ("joy", "joy"), "nothing to tell apart"),
+    ],
+)
+def test_check_data_says_what_stage_2_would_refuse(
+    recipe: str, emotions: tuple[str, str], says: str, tmp_path: Path
+) -> None:
+    rows = [
+        (f"{split}{number}", emotion, split) for split in ("train", "dev") for number, emotion in enumerate(emotions)
+    ]
+    with (tmp_path / "said.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "emotion", "set"), *rows])
+    (tmp_path / "table.yaml").write_text("file: said.csv\nutterance: text\nlabel: emotion\nsplit: set\n")
+    places = ["--data", str(tmp_path), "--cache", str(tmp_path / "cache")]
+    result = CliRunner().invoke(stage1, ["check-data", "--recipe", recipe, *places])
+    assert result.exit_code == 1 and says in result.output, result.output
+
+
+def test_tables_that_are_no_business_of_ours_are_passed_over(models: Path, corpus: Path, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    shutil.copy(next(corpus.glob("**/*.mp4")), videos / "talk.mp4")
+    (videos / "notes.csv").write_bytes(b"")
+    (videos / "other.csv").write_bytes("Utterance".encode("utf-16"))
+    chain = chain_on(videos, models, tmp_path)
+    result = chain.embeddings()
+    assert result.exit_code == 0 and chain.manifest()["rows"] == "frames", result.output
+
+
 def test_melds_own_tables_with_videos(models: Path, corpus: Path, tmp_path: Path) -> None:
     """Stage 1 computes what a table doesn't bring; an utterance's row is the mean over its video's frames."""
     data = tmp_path / "MELD.Raw"
@@ -193,6 +253,10 @@ def test_melds_own_tables_with_videos(models: Path, corpus: Path, tmp_path: Path
     np.testing.assert_allclose(dialogue["audio"][0], mean, atol=2e-3)
     assert read_clip(chain.features("dev_dia0"))[present("audio")].tolist() == [True, False, False]  # type: ignore[union-attr]
     assert "nothing to do" in chain.embeddings().output
+    spare = prune_plan(chain.cache, (chain.run.parent,), keep_days=0).spare
+    assert not [item for item in spare if item.path.suffix == ".h5"], "a dialogue's row rests on its video's file"
+    inspected = CliRunner().invoke(stage1, ["inspect", "train_dia0", "--cache", str(chain.cache)])
+    assert "3 utterances" in inspected.output and "an emotion for 3 of 3" in inspected.output, inspected.output
     went_through(chain.stages_2_and_3("stage2.training.epochs=1", "stage3.training.epochs=1"))
     assert chain.metrics()["rows"] == 3
 

@@ -247,14 +247,14 @@ def test_ten_of_a_kind_are_named_in_natural_order_and_all_on_request(tmp_path: P
 def test_rows_of_text_count_as_labels(small_recipe: Recipe, tmp_path: Path) -> None:
     rows = (Utterance("ja", 0.5, -0.5), Utterance("nein", None, 0.25))
     survey = Survey("tables", tmp_path, (Clip("one", tmp_path / "t.csv", "train", utterances=rows),))
-    check = check_data(small_recipe.stage1, survey)
+    check = check_data(small_recipe, survey)
     assert check.passed and check.counts["train"].rows == 2
     assert check.counts["train"].annotated.tolist() == [[0.5, -0.5]]
 
 
 def test_lines_can_be_printed_whatever_a_name_holds(small_recipe: Recipe, tmp_path: Path) -> None:
     survey = Survey("folder", tmp_path, (), (Finding("remark", "k", b"\xfc".decode("utf-8", "surrogateescape")),))
-    assert any(r"\udcfc" in line for line in in_words(check_data(small_recipe.stage1, survey), "demo"))
+    assert any(r"\udcfc" in line for line in in_words(check_data(small_recipe, survey), "demo"))
 
 
 def test_no_model_library_is_loaded(data: Path) -> None:

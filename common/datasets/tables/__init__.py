@@ -34,7 +34,7 @@ from common.datasets.tables.spec import (
     read_spec,
 )
 from common.errors import DataError
-from common.files import one_at_a_time, sha256
+from common.files import one_at_a_time, remove_partials, sha256
 from common.manifest import Protocol
 from common.recipe import fingerprint
 
@@ -108,7 +108,8 @@ def _published(root: Path, cache: Path) -> tuple[Path, Layout] | None:
             return None
         return root, _layout(root, _names(root, cache))
     tables = [path for path in sorted(root.iterdir()) if _may_be_published(path)] if root.is_dir() else []
-    fitting = {path: names for path in tables if len(published_columns(names := _names(path, cache))) >= _TELLING}
+    found = {path: names for path in tables if (names := _names_or_none(path, cache))}
+    fitting = {path: names for path, names in found.items() if len(published_columns(names)) >= _TELLING}
     if len(fitting) > 1:
         listed = " and ".join(path.name for path in fitting)
         raise DataError(f"{root} holds several tables: {listed}.", "Point DATA= at one of them.")
@@ -130,13 +131,23 @@ def _layout(path: Path, names: Sequence[str]) -> Layout:
     if isinstance(layout, Layout):
         return layout
     cure = f"A published table has {', '.join(PUBLISHED)}; any other is described by a {SPEC} beside it."
-    raise DataError(f"{path} has no column {', '.join(layout)}; it has {', '.join(names)}.", cure)
+    raise DataError(
+        f"{path} has no column {', '.join(layout)}; it has {', '.join(filter(None, names)) or 'none'}.", cure
+    )
 
 
 def _names(path: Path, cache: Path) -> tuple[str, ...]:
     source = _source(path, PUBLISHED, cache)
     source.close()
     return source.names
+
+
+def _names_or_none(path: Path, cache: Path) -> tuple[str, ...] | None:
+    """A folder may hold tables that are no business of ours; one that can't be read isn't the published one."""
+    try:
+        return _names(path, cache)
+    except DataError:
+        return None
 
 
 def _source(path: Path, columns: Sequence[str], cache: Path) -> Source:
@@ -161,6 +172,7 @@ def _imported(
     features = TableFeatures(path)
     with one_at_a_time(path):
         if not path.is_file():
+            remove_partials(path.parent)
             say(f"Reading {table}; it is kept as {path}.")
             read = _read(table, layout, path, cache)
             if read.findings:

@@ -157,6 +157,10 @@ def _brings(layout: Layout) -> dict[Modality, Literal["given", "none"]]:
 def _remarks(table: Path, layout: Layout, records: Sequence[Record], features: TableFeatures | None) -> Iterator[str]:
     if features is not None:
         yield from features.remarks()
+        held = features.held()
+        absent = " and ".join(modality for modality in layout.parts if not held[modality])
+        if absent:
+            yield f"No row of {table.name} has anything in the columns of {absent}: it is masked throughout."
     unlabelled = sum(not record.label for record in records)
     if unlabelled:
         yield f"{unlabelled} of {len(records)} rows of {table.name} have no label: they are context, and aren't scored."

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from common.datasets.tables.cells import Numbers
 from common.errors import CacheError
 from common.hdf5 import CURE, opened, texts_of
+from common.rows import stretches
 from common.schema import GIVEN_DTYPE, MODALITIES, Modality
 
 Parts = Mapping[Modality, Mapping[str, int]]
@@ -99,15 +100,29 @@ class TableFeatures:
         return values, ~np.isnan(values).any(axis=1)
 
     def identity(self, numbers: Sequence[int]) -> str:
-        """SHA-256, as hex, over all features of these rows."""
+        """SHA-256, as hex, over all features of these rows; empty where none of them has any."""
         with opened(self.path) as file:
-            return hashlib.sha256(_picked(file["digest"], numbers).tobytes()).hexdigest()
+            digests = _picked(file["digest"], numbers)
+        if all(digest.tobytes() == NOTHING for digest in digests):
+            return ""
+        return hashlib.sha256(digests.tobytes()).hexdigest()
 
     def parts(self) -> Parts:
         """Modality to its columns and their widths, in the order in which they are joined."""
         with opened(self.path) as file:
             found: Parts = json.loads(file.attrs["parts"])
         return found
+
+    def held(self) -> dict[Modality, int]:
+        """How many rows have each modality that the table has columns of."""
+        with opened(self.path) as file:
+            return {
+                modality: sum(
+                    int((~np.isnan(dataset[start:stop, 0])).sum()) for start, stop in stretches(dataset.shape)
+                )
+                for modality in MODALITIES
+                if (dataset := file.get(_name(modality))) is not None
+            }
 
     def remarks(self) -> tuple[str, ...]:
         """What was noticed when the table was read."""
