@@ -117,9 +117,10 @@ def refine(model: Any, data: FeatureWindows, batch: int) -> Array:
 
 def _check_encoders(record: dict[str, Any], manifest: Manifest, fusion: Path) -> list[str]:
     """Refuse other encoders and other rows; other front-end settings are allowed, and said in every later output."""
-    if record["rows"] != manifest.rows:
+    rows = record.get("rows", "frames")  # an earlier version knew no others
+    if rows != manifest.rows:
         raise CacheError(
-            f"{fusion} was trained on {record['rows']}; the rows of {manifest.data} are {manifest.rows}.",
+            f"{fusion} was trained on {rows}; the rows of {manifest.data} are {manifest.rows}.",
             "Give it data of its own kind: videos where it learnt from frames, a table of utterances otherwise.",
         )
     remarks = []

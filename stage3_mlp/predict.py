@@ -34,22 +34,18 @@ def predict(head: Path, cache: Path, run: Path, device: str, say: Callable[[str]
     if not manifest.clips:
         raise DataError(f"{manifest.data} has no clip that could be done.", "See the reasons above.")
     record = read_record(head, made_by=MADE_BY)
-    if record["rows"] != manifest.rows:
+    classes = record.get("classes", [])  # an earlier version knew none
+    if manifest.classes and list(manifest.classes) != classes:
         raise DataError(
-            f"{head} was trained on {record['rows']}; the rows of {manifest.data} are {manifest.rows}.",
-            "Give it data of its own kind: videos where it learnt from frames, a table of utterances otherwise.",
-        )
-    if manifest.classes and list(manifest.classes) != record["classes"]:
-        raise DataError(
-            f"{head} tells {', '.join(record['classes'])} apart; {manifest.data} is labelled with "
+            f"{head} tells {', '.join(classes) or 'valence and arousal'} apart; {manifest.data} is labelled with "
             f"{', '.join(manifest.classes)}.",
             "Name the same classes in the same order in its table.yaml, or leave the labels out.",
         )
-    outcome = outcome_of(record["classes"])
+    outcome = outcome_of(classes)
     predictions = outcome.predict(head, cache, manifest, manifest.clips, device)
     path = run / "predictions.csv"
     rows = outcome.write_predictions(path, predictions)
-    if not record["classes"]:
+    if not classes:
         _pages(run, predictions, manifest, say)
     for remark in manifest.remarks:
         say(f"Note: {remark}")
