@@ -54,7 +54,7 @@ train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refineme
 	@$(WITH_SETTINGS); $(PY) -m stage2_beit train --recipe "$$RECIPE" "$$@" $(PLACES)
 	@$(PY) -m stage2_beit export $(PLACES)
 
-train-mlp: train-beit ## Stage 3: train the polar head on the refined features
+train-mlp: train-beit ## Stage 3: train the head, polar or of emotion classes, on the refined features
 	@$(WITH_SETTINGS); $(PY) -m stage3_mlp train --recipe "$$RECIPE" "$$@" $(PLACES)
 
 test: train-mlp ## Score the run on its test split: predictions, metrics, report
@@ -66,7 +66,7 @@ submit: $(VENV)/ready ## A challenge submission for the rows of SAMPLE=, the org
 	@$(MAKE) --no-print-directory train-mlp
 	@$(PY) -m stage3_mlp submit --sample-file "$$SAMPLE" $(PLACES)
 
-predict: $(VENV)/ready ## Valence and arousal for every frame of VIDEO=, by a trained run
+predict: $(VENV)/ready ## What a trained run predicts for each frame of VIDEO=, or each utterance of a table
 	@if [ -z "$$VIDEO" ]; then echo 'error: make predict needs a video: make predict VIDEO=talk.mp4' >&2; exit 2; fi
 	@if [ -f "runs/$$RUN/head/record.json" ]; then :; \
 	elif [ -n '$(RUN_GIVEN)' ]; then \

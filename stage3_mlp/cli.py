@@ -12,14 +12,14 @@ from common.command import StageGroup, debug_option, place_options, recipe_optio
 @click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @debug_option
 def main(debug: bool) -> None:
-    """Stage 3: the polar head, its test, its report, and predictions for new videos."""
+    """Stage 3: the head, polar or of emotion classes; its test, its report, and predictions for new data."""
 
 
 @main.command()
 @recipe_options
 @place_options
 def train(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, device: str) -> None:
-    """Train the polar head on the refined features; the epoch is selected on the validation split."""
+    """Train the head on the refined features; the epoch is selected on the validation split."""
     from common.recipe import load_recipe
     from stage3_mlp.train import train as train_head
 
@@ -44,7 +44,7 @@ def test(cache: Path, run: Path, device: str) -> None:
 )
 @place_options
 def predict(head: Path | None, cache: Path, run: Path, device: str) -> None:
-    """Valence and arousal for every frame of all the run's clips, labelled or not."""
+    """Predict all of the run's clips, labelled or not: valence and arousal of frames, or emotions of utterances."""
     from stage3_mlp.predict import predict as predict_run
     from stage3_mlp.train import HEAD
 
