@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from common.classification import CLASS_LOSSES, check_class_settings, configured_loss
-from common.errors import CacheError, RecipeError
-from common.standardise import mean_and_scale
+from common.errors import RecipeError
+from stage3_mlp.standardised import StandardisedHead
 
 
 class ClassifierConfig(PreTrainedConfig):
@@ -57,19 +56,13 @@ class ClassifierOutput(ModelOutput):
     prediction: Tensor | None = None
 
 
-class ClassifierHead(PreTrainedModel):
+class ClassifierHead(StandardisedHead):
     """The published classifier: a layer with ReLU and dropout, and a layer to the logits of K classes."""
 
     config_class = ClassifierConfig
-    main_input_name = "features"
-
-    mean: Tensor
-    scale: Tensor
 
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__(config)
-        self.register_buffer("mean", torch.zeros(config.d_beit))
-        self.register_buffer("scale", torch.ones(config.d_beit))
         self.fc1 = nn.Linear(config.d_beit, config.hidden)
         self.fc2 = nn.Linear(config.hidden, config.classes)
         self.dropout = nn.Dropout(config.dropout)
@@ -86,8 +79,7 @@ class ClassifierHead(PreTrainedModel):
             init.kaiming_uniform_(module.weight, nonlinearity="relu")
             init.zeros_(module.bias)
         elif isinstance(module, ClassifierHead):
-            init.zeros_(module.mean)
-            init.ones_(module.scale)
+            module.forget_statistics()
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> ClassifierOutput:
         """Predict the emotions of N rows.
@@ -103,26 +95,7 @@ class ClassifierHead(PreTrainedModel):
         CacheError
             If the features have another width than the head was made for.
         """
-        if features.shape[-1] != self.config.d_beit:
-            raise CacheError(
-                f"The refined features are {features.shape[-1]} wide; the head was made for {self.config.d_beit}.",
-                "Use the fusion it was trained with, or train the head again.",
-            )
-        hidden = self.dropout(self.fc1((features - self.mean) * self.scale).relu())  # (N, hidden)
+        hidden = self.dropout(self.fc1(self.standardised(features)).relu())  # (N, hidden)
         logits = self.fc2(hidden).float()  # (N, K)
         loss = None if labels is None else configured_loss(logits, labels, self.config)
         return ClassifierOutput(loss=loss, prediction=logits)
-
-    def set_statistics(self, mean: npt.ArrayLike, std: npt.ArrayLike) -> None:
-        """Keep mean and standard deviation, (d_beit,) each, of the training rows; saved with the head.
-
-        From then on, rows go in as (x - mean) / std; constant dimensions become 0.
-
-        Raises
-        ------
-        DataError
-            If a shape is wrong or a value isn't finite.
-        """
-        m, scale = mean_and_scale(mean, std, self.config.d_beit, "the refined features")
-        self.mean.copy_(torch.from_numpy(m))
-        self.scale.copy_(torch.from_numpy(scale))

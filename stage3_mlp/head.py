@@ -8,18 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
-from common.errors import CacheError
 from common.losses import regression_loss
 from common.polar import canonical_polar
-from common.standardise import mean_and_scale
+from stage3_mlp.standardised import StandardisedHead
 
 __all__ = ["PolarHead", "PolarHeadConfig", "PolarOutput", "canonical_polar"]
 
@@ -56,7 +54,7 @@ class PolarOutput(ModelOutput):
     theta: Tensor | None = None
 
 
-class PolarHead(PreTrainedModel):
+class PolarHead(StandardisedHead):
     """Three fully connected layers to [I, theta], then valence = I cos(theta), arousal = I sin(theta) (eq. 27-31).
 
     The paper drops out "after each fully connected layer in the emotion predictor"; here that is after the ReLU of the
@@ -71,15 +69,9 @@ class PolarHead(PreTrainedModel):
     """
 
     config_class = PolarHeadConfig
-    main_input_name = "features"
-
-    mean: Tensor
-    scale: Tensor
 
     def __init__(self, config: PolarHeadConfig) -> None:
         super().__init__(config)
-        self.register_buffer("mean", torch.zeros(config.d_beit))
-        self.register_buffer("scale", torch.ones(config.d_beit))
         self.fc1 = nn.Linear(config.d_beit, config.d1)
         self.fc2 = nn.Linear(config.d1, config.d2)
         self.fc3 = nn.Linear(config.d2, 3 if config.angle == "direction" else 2)
@@ -99,8 +91,7 @@ class PolarHead(PreTrainedModel):
             init.kaiming_uniform_(module.weight, nonlinearity="relu")
             init.zeros_(module.bias)
         elif isinstance(module, PolarHead):
-            init.zeros_(module.mean)
-            init.ones_(module.scale)
+            module.forget_statistics()
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> PolarOutput:
         """Predict valence and arousal of N frames or clips.
@@ -117,12 +108,7 @@ class PolarHead(PreTrainedModel):
         CacheError
             If the features have another width than the head was made for.
         """
-        if features.shape[-1] != self.config.d_beit:
-            raise CacheError(
-                f"The refined features are {features.shape[-1]} wide; the head was made for {self.config.d_beit}.",
-                "Use the fusion it was trained with, or train the head again.",
-            )
-        pooled = (features - self.mean) * self.scale
+        pooled = self.standardised(features)
         h1 = self.dropout(self.fc1(pooled).relu())  # eq. 27: (N, d1)
         h2 = self.dropout(self.fc2(h1).relu())  # eq. 28: (N, d2)
         out = self.fc3(h2).float()  # eq. 29: (N, 2), or (N, 3) where the angle is a direction
@@ -133,17 +119,3 @@ class PolarHead(PreTrainedModel):
         if labels is not None:
             loss = regression_loss(prediction, labels, self.config.loss, self.config.ccc_weight)  # eq. 32
         return PolarOutput(loss=loss, prediction=prediction, intensity=intensity, theta=theta)
-
-    def set_statistics(self, mean: npt.ArrayLike, std: npt.ArrayLike) -> None:
-        """Keep mean and standard deviation, (d_beit,) each, of the training rows; saved with the head.
-
-        From then on, rows go in as (x - mean) / std; constant dimensions become 0.
-
-        Raises
-        ------
-        DataError
-            If a shape is wrong or a value isn't finite.
-        """
-        m, scale = mean_and_scale(mean, std, self.config.d_beit, "the refined features")
-        self.mean.copy_(torch.from_numpy(m))
-        self.scale.copy_(torch.from_numpy(scale))

@@ -10,16 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from common.artefacts import read_record
 from common.errors import DataError
-from common.files import write_json
 from common.manifest import CachedClip, Manifest, check_splits, read_manifest
-from common.provenance import provenance
 from common.recipe import Recipe
 from common.schema import Split
-from stage3_mlp.train import FUSED, HEAD, MADE_BY
 from studies.chain import Places, Scored, train_and_score
-from studies.tables import in_lines, write_study
+from studies.together import score_together
 
 FOLDS = "folds"
 
@@ -99,25 +95,7 @@ def study_folds(recipe: Recipe, places: Places) -> dict[str, Any]:
     manifest, folder = read_manifest(places.run), places.run / FOLDS
     places.say(f"Folds: {recipe.name}, {recipe.folds} trainings")
     runs, predictions, dealt = train_folds(recipe, manifest, folder, places)
-    outcome = runs[0].outcome
-    record = read_record(folder / "0" / HEAD, made_by=MADE_BY)
-    metrics = {
-        "run": places.run.name,
-        "split": "test",
-        **outcome.metrics(places.cache, read_manifest(folder / "0" / FUSED), predictions, record),
-        "folds": dealt,
-        "recipe": recipe.model_dump(mode="json"),
-        "provenance": provenance(),
-    }
-    outcome.write_predictions(folder / "predictions.csv", predictions)
-    write_json(folder / "metrics.json", metrics)
-    rows = [{"fold": str(fold), **run.row} for fold, run in enumerate(runs)]
-    rows.append({"fold": "ensemble", **outcome.row(metrics)})
-    path = write_study(folder, FOLDS, rows)
-    for line in in_lines(rows):
-        places.say(line)
-    low, high = outcome.interval(metrics)
-    score = outcome.row(metrics)[outcome.figures[-1]]
-    places.say(f"ensemble: {outcome.title} {score:.4f}, 95 % [{low:.4f}, {high:.4f}] over clips")
-    places.say(f"Table: {path}")
-    return metrics
+    by_name = {str(fold): run for fold, run in enumerate(runs)}
+    return score_together(
+        folder, by_name, predictions, recipe, places, column="fold", together="ensemble", split="test", folds=dealt
+    )

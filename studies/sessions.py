@@ -6,16 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.artefacts import read_record
 from common.errors import DataError
-from common.files import safe_name, write_json
+from common.files import safe_name
 from common.manifest import CachedClip, Manifest, read_manifest
-from common.provenance import provenance
 from common.recipe import Recipe
 from common.schema import Split
-from stage3_mlp.train import FUSED, HEAD, MADE_BY
 from studies.chain import Places, Scored, train_and_score
-from studies.tables import in_lines, write_study
+from studies.together import score_together
 
 SESSIONS = "sessions"
 
@@ -61,25 +58,14 @@ def study_sessions(recipe: Recipe, places: Places) -> dict[str, Any]:
             places.say(f"Sessions: {recipe.name}, {len(sessions)} trainings, each tested on the session it never saw")
         runs[session] = train_and_score(recipe, own, folder / safe_name(session, Path(session)), places)
         places.say(f"  {session}: {runs[session].outcome.title} {runs[session].score:.4f}")
-    outcome = runs[sessions[0]].outcome
     predictions = [prediction for run in runs.values() for prediction in run.predictions]
-    record = read_record(folder / sessions[0] / HEAD, made_by=MADE_BY)
-    metrics = {
-        "run": places.run.name,
-        "split": "each session in turn",
-        **outcome.metrics(places.cache, read_manifest(folder / sessions[0] / FUSED), predictions, record),
-        "recipe": recipe.model_dump(mode="json"),
-        "provenance": provenance(),
-    }
-    outcome.write_predictions(folder / "predictions.csv", predictions)
-    write_json(folder / "metrics.json", metrics)
-    rows = [{"session": session, **run.row} for session, run in runs.items()]
-    rows.append({"session": "all", **outcome.row(metrics)})
-    path = write_study(folder, SESSIONS, rows)
-    for line in in_lines(rows):
-        places.say(line)
-    low, high = outcome.interval(metrics)
-    score = outcome.row(metrics)[outcome.figures[-1]]
-    places.say(f"all sessions: {outcome.title} {score:.4f}, 95 % [{low:.4f}, {high:.4f}] over dialogues")
-    places.say(f"Table: {path}")
-    return metrics
+    return score_together(
+        folder,
+        runs,
+        predictions,
+        recipe,
+        places,
+        column="session",
+        together="all sessions",
+        split="each session in turn",
+    )

@@ -162,8 +162,9 @@ def test_the_manifest_refuses_a_dialogue_in_two_splits(informed: EmotionChain, t
 
 
 def test_a_head_is_not_scored_on_what_it_was_trained_on(informed: EmotionChain, tmp_path: Path) -> None:
-    chain = EmotionChain(tmp_path / "table.csv", informed.cache, tmp_path / "run")
+    chain = EmotionChain(tmp_path / "table.csv", tmp_path / "cache", tmp_path / "run")
     shutil.copytree(informed.run, chain.run)
+    shutil.copytree(informed.cache, chain.cache, symlinks=True)
     with informed.data.open(newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     for row in rows[:60]:
