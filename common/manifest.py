@@ -169,7 +169,7 @@ def read_manifest(folder: Path) -> Manifest:
         values["clips"] = tuple(CachedClip(**clip) for clip in values["clips"])
         values["failures"] = tuple(Failure(**failure) for failure in values["failures"])
         values["remarks"] = tuple(values["remarks"])
-        values["classes"] = tuple(values["classes"])
+        values["classes"] = tuple(values.get("classes", ()))
         return Manifest(**values)
     except (ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{path} isn't a manifest of this program ({error}).", cure) from error

@@ -81,7 +81,8 @@ class FromVideos:
         ]
 
     def identity(self, clip: Clip) -> str:
-        return json.dumps([self._content(video) for video in self.videos(clip)])
+        contents = [self._content(video) for video in self.videos(clip)]
+        return json.dumps(contents) if any(contents) else ""
 
     def used(self, clips: Sequence[Clip]) -> dict[str, Any]:
         """The folder of the utterances' videos, and which of them there are, by id with their content."""

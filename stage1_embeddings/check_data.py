@@ -114,6 +114,9 @@ class _Check:
         self.counts[clip.split].clips += 1
         if clip.utterances:
             self._utterances(clip)
+            for utterance in clip.utterances:
+                if utterance.video is not None:
+                    check_video(utterance.video, self.notes, decode_all=self._decode_all)
             return
         labels = self._labels(clip) if clip.annotation is not None else None
         highest = check_crops(clip, self.notes, wanted=self._wants_crops)
@@ -176,14 +179,15 @@ class _Check:
     def _utterances(self, clip: Clip) -> None:
         count, empty = self.counts[clip.split], float("nan")
         emotions = [NO_EMOTION if row.emotion is None else row.emotion for row in clip.utterances]
-        if any(emotion != NO_EMOTION for emotion in emotions):
-            count.labelled += 1
-            count.rows += len(emotions)
-            count.emotions.update(emotions)
-            return
         rows = [[empty if value is None else value for value in (row.valence, row.arousal)] for row in clip.utterances]
-        count.labelled += 1
-        count.add(np.array(rows, dtype=np.float32), 0)
+        values = np.array(rows, dtype=np.float32)
+        if not np.isnan(values).all():
+            count.labelled += 1
+            count.add(values, 0)
+            return
+        count.labelled += any(emotion != NO_EMOTION for emotion in emotions)
+        count.rows += len(emotions)
+        count.emotions.update(emotions)
 
     def _labels(self, clip: Clip) -> Labels | None:
         """A clip's labels, those that can be read; None where none can."""

@@ -146,7 +146,8 @@ def check_settings(settings: Stage1, clips: list[Clip]) -> None:
     video can't have the labels of one person.
     """
     for clip in clips:
-        for modality in ("text",) if clip.utterances else ("visual", "audio"):
+        said = any(utterance.text for utterance in clip.utterances)
+        for modality in ("text",) if said else () if clip.utterances else ("visual", "audio"):
             if getattr(settings, modality).model == NONE:
                 raise UsageError(
                     f"stage1.{modality}.model is none, but {clip.id} is {'text' if clip.utterances else 'a video'}.",

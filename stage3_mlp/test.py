@@ -54,7 +54,7 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
         )
     outcome = outcome_of(manifest.classes)
     split, clips, remarks = scored_clips(manifest)
-    contributions = _contributions(run)
+    contributions = _contributions(run, record["recipe"])
     model = fingerprint("scored", record["weights_sha256"], outcome.identity(record))
     key = fingerprint("test", CODE_VERSION, model, split, [(c.id, c.content) for c in clips], contributions)
     folder = run / "test"
@@ -134,12 +134,20 @@ def _seen_before(others: int) -> list[str]:
     ]
 
 
-def _contributions(run: Path) -> list[dict[str, Any]] | None:
+def _contributions(run: Path, recipe: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Shapley values of this run's recipe on its clips; those of another recipe, or of earlier clips, are none."""
     path = run / CONTRIBUTIONS
-    if not path.is_file():
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    return rows
+    same = isinstance(found, dict) and found.get("recipe") == recipe and found.get("about") == about(read_manifest(run))
+    return found["rows"] if same else None
+
+
+def about(manifest: Manifest) -> str:
+    """A fingerprint of a manifest's clips, their splits and contents: what a study was about."""
+    return fingerprint("about", manifest.protocol, [(c.id, c.split, c.content) for c in manifest.clips])
 
 
 def _known(folder: Path, key: str, outcome: Outcome) -> dict[str, Any] | None:

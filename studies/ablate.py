@@ -15,7 +15,8 @@ from common.errors import UsageError
 from common.manifest import read_manifest
 from common.recipe import Recipe
 from common.schema import MODALITIES, Modality
-from studies.chain import Places, Scored
+from stage3_mlp.test import about
+from studies.chain import Places, Scored, notes
 from studies.seeds import run_seeds, summary
 from studies.tables import in_lines, write_study
 
@@ -83,7 +84,13 @@ def ablate(recipe: Recipe, number: int, places: Places) -> dict[str, Any]:
         runs[subset] = run_seeds(one, manifest, folder / "+".join(subset), number, places)
     rows = [{"modalities": " + ".join(subset), "seeds": number, **summary(runs[subset])} for subset in every]
     shares = _shares(runs, modalities)
-    details = {"recipe": recipe.model_dump(mode="json"), "split": runs[every[0]][0].metrics["split"]}
+    noted = notes(manifest, places)
+    details = {
+        **noted,
+        "recipe": recipe.model_dump(mode="json"),
+        "about": about(manifest),
+        "split": runs[every[0]][0].metrics["split"],
+    }
     path = write_study(folder, ABLATION, rows, shapley=shares, **details)
     write_study(folder, "shapley", shares, **details)
     for line in ("", *in_lines(rows), "", *in_lines(shares)):

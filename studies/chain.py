@@ -31,6 +31,13 @@ class Places:
     detail: Say = lambda text: None
 
 
+def notes(manifest: Manifest, places: Places) -> dict[str, Any]:
+    """Say what must be said of a data set beside every figure, and give it for a study's files."""
+    for remark in manifest.remarks:
+        places.say(f"Note: {remark}")
+    return {"data": manifest.data, "remarks": list(manifest.remarks)}
+
+
 @dataclass(frozen=True)
 class Scored:
     """A trained run: what metrics.json holds, and the predictions behind it."""

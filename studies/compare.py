@@ -34,7 +34,8 @@ def compare(one: Path, other: Path, places: Places) -> dict[str, Any]:
     DataError
         If the two were scored on different clips, or predict different things.
     """
-    classes = [read_manifest(seeds_of(run)[0] / FUSED).classes for run in (one, other)]
+    manifests = [read_manifest(seeds_of(run)[0] / FUSED) for run in (one, other)]
+    classes = [manifest.classes for manifest in manifests]
     if classes[0] != classes[1]:
         raise DataError(f"{one} and {other} predict different things.", "Compare runs of one data set.")
     outcome = outcome_of(classes[0])
@@ -66,6 +67,7 @@ def compare(one: Path, other: Path, places: Places) -> dict[str, Any]:
         "interval": [low, high],
         "share": share,
         "verdict": verdict,
+        "remarks": list(dict.fromkeys(remark for manifest in manifests for remark in manifest.remarks)),
     }
 
 
@@ -79,6 +81,8 @@ def say_comparison(one: Path, other: Path, found: dict[str, Any], places: Places
         f"the first is ahead in {found['share']:.1%} of draws of {found['clips']} clips"
     )
     places.say(found["verdict"])
+    for remark in found["remarks"]:
+        places.say(f"Note: {remark}")
 
 
 def _by_clip(run: Path, outcome: Outcome, places: Places) -> dict[str, Any]:

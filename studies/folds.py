@@ -24,7 +24,7 @@ def fold_of(clips: Sequence[CachedClip], folds: int, *, rows: str = "frames") ->
     """Deal clips over folds of nearly equal numbers of frames; the people of one video stay together.
 
     The longest go first, each to the fold with the fewest frames; the same clips are dealt alike on every machine.
-    A dialogue, or a sentence, is a source of its own.
+    A dialogue, or a sentence, is a source of its own; dialogues that are the same stay together.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def fold_of(clips: Sequence[CachedClip], folds: int, *, rows: str = "frames") ->
     """
     sources: dict[str, list[CachedClip]] = {}
     for clip in clips:
-        sources.setdefault(clip.source if rows == "frames" else clip.id, []).append(clip)
+        sources.setdefault(clip.source if rows == "frames" else clip.video or clip.id, []).append(clip)
     if len(sources) < folds:
         raise DataError(f"{len(sources)} labelled videos can't be dealt over {folds} folds.", "Set folds lower.")
 

@@ -14,7 +14,7 @@ from stage3_mlp.outcome import outcome_of
 from stage3_mlp.test import predict_clips, scored_clips
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
 from studies.ablate import subsets
-from studies.chain import Places
+from studies.chain import Places, notes
 from studies.tables import in_lines, write_study
 
 MISSING = "missing"
@@ -56,7 +56,7 @@ def study_missing(places: Places) -> list[dict[str, Any]]:
                 "high": high,
             }
         )
-    path = write_study(folder, MISSING, rows, split=split, recipe=record["recipe"])
+    path = write_study(folder, MISSING, rows, **notes(manifest, places), split=split, recipe=record["recipe"])
     for line in in_lines(rows):
         places.say(line)
     places.say(f"low, high: 95 % over clips. Table: {path}")

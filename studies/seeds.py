@@ -12,7 +12,7 @@ from common.bootstrap import interval
 from common.errors import CacheError, UsageError
 from common.manifest import Manifest, read_manifest
 from common.recipe import Recipe
-from studies.chain import Places, Scored, train_and_score
+from studies.chain import Places, Scored, notes, train_and_score
 from studies.tables import in_lines, write_study
 
 SEEDS = "seeds"
@@ -63,7 +63,9 @@ def study_seeds(recipe: Recipe, number: int, places: Places) -> dict[str, Any]:
     found = summary(runs)
     rows = [{"seed": run.metrics["seed"], **run.row} for run in runs]
     outcome = runs[0].outcome
-    path = write_study(folder, SEEDS, rows, summary=found, recipe=recipe.model_dump(mode="json"))
+    path = write_study(
+        folder, SEEDS, rows, **notes(manifest, places), summary=found, recipe=recipe.model_dump(mode="json")
+    )
     for line in in_lines(rows):
         places.say(line)
     spread = "" if found["spread"] is None else f" \N{PLUS-MINUS SIGN} {found['spread']:.4f} over seeds"

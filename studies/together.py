@@ -12,7 +12,7 @@ from common.manifest import read_manifest
 from common.provenance import provenance
 from common.recipe import Recipe
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
-from studies.chain import Places, Scored
+from studies.chain import Places, Scored, notes
 from studies.tables import in_lines, write_study
 
 
@@ -42,9 +42,12 @@ def score_together(
     """
     first = next(iter(runs.values()))
     outcome, record = first.outcome, read_record(first.run / HEAD, made_by=MADE_BY)
+    manifest = read_manifest(first.run / FUSED)
+    noted = notes(manifest, places)
     metrics = {
         "run": places.run.name,
-        **outcome.metrics(places.cache, read_manifest(first.run / FUSED), predictions, record),
+        **noted,
+        **outcome.metrics(places.cache, manifest, predictions, record),
         **details,
         "recipe": recipe.model_dump(mode="json"),
         "provenance": provenance(),
@@ -53,7 +56,7 @@ def score_together(
     write_json(folder / "metrics.json", metrics)
     rows = [{column: name, **run.row} for name, run in runs.items()]
     rows.append({column: together, **outcome.row(metrics)})
-    path = write_study(folder, folder.name, rows)
+    path = write_study(folder, folder.name, rows, **noted)
     for line in in_lines(rows):
         places.say(line)
     low, high = outcome.interval(metrics)

@@ -84,7 +84,9 @@ def survey_dataset(
         raise UsageError(f"There is nothing at {data}.", "Give DATA= (or VIDEO=) the path of a folder or a video.")
     from common.datasets import meld, tables
 
-    said = meld.survey(data, protocol=protocol) or tables.survey(data, cache, say, protocol=protocol)
+    described = tables.is_described(data)  # whoever writes a table.yaml means that table
+    said = None if described else meld.survey(data, protocol=protocol)
+    said = said or tables.survey(data, cache, say, protocol=protocol)
     if said is not None:
         return said
     if protocol == "published":

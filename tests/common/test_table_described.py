@@ -229,7 +229,7 @@ def test_all_faults_of_a_description_are_said_at_once(tmp_path: Path) -> None:
     path = tmp_path / "table.yaml"
     path.write_text("fil: x\nclasses: [Joy, ' joy']\naudio: 3\nsplit: [a]\n", encoding="utf-8")
     found = faults(tmp_path, tmp_path / "cache")
-    for key in ("fil: isn't a key of it", "file: is required", "label: is required", "audio: ", "split: "):
+    for key in ("fil: isn't a key of it", "file: is required", "audio: ", "split: "):
         assert any(f"table.yaml, {key}" in text for text in found), (key, found)
     assert any("classes: 'joy' can't be told apart from another class" in text for text in found)
     assert all("Known: file, visual, audio, text, utterance, label" in text for text in found)

@@ -190,6 +190,36 @@ def test_short_dialogues_may_be_said_in_two_splits(models: Path, tmp_path: Path)
     assert chain.metrics()["rows"] == 2
 
 
+def test_a_table_without_words_trains_and_one_without_labels_is_predicted(models: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.array(["calm", "glad", "sad"])[np.arange(90) % 3]
+    features = rng.normal(size=(90, 6)) + 5 * np.eye(6)[np.arange(90) % 3]
+    for name, columns in (("known", {"x": features, "y": labels}), ("new", {"x": features[:9]})):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "table.npz", **columns)
+        spec = "file: table.npz\naudio: x\n" + ("label: y\n" if "y" in columns else "")
+        (tmp_path / name / "table.yaml").write_text(spec)
+    chain = chain_on(tmp_path / "known", models, tmp_path)
+    went_through(chain.all("stage2.training.learning_rate=1e-2", "stage3.training.learning_rate=1e-2"))
+    assert chain.metrics()["accuracy"] > 0.8
+    other = EmotionChain(tmp_path / "new", chain.cache, tmp_path / "predicted")
+    from stage2_beit.cli import main as stage2
+    from stage3_mlp.cli import main as stage3
+
+    said = went_through(
+        [
+            other.embeddings(),
+            other._call(stage2, "export", "--fusion", str(chain.run / "fusion")),
+            other._call(stage3, "predict", "--head", str(chain.run / "head")),
+        ]
+    )
+    assert "it can be predicted" in said
+    with (other.run / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    right = [row["predicted"] == label for row, label in zip(rows, labels, strict=False)]
+    assert len(rows) == 9 and sum(right) >= 7 and {row["label"] for row in rows} == {""}
+
+
 @pytest.mark.parametrize(
     ("recipe", "emotions", "says"),
     [
@@ -280,7 +310,8 @@ def test_studies_take_classes(informed: EmotionChain, tmp_path: Path, arguments:
         rows = list(csv.DictReader(file))
     assert rows and "weighted" in result.output
     if arguments[0] == "ablate":
-        went_through([chain.test()])
+        assert "Shapley" not in (chain.run / "test" / "report.html").read_text(encoding="utf-8")
+        went_through(chain.stages_2_and_3(*quick))  # of the recipe that was ablated
         assert "Shapley" in (chain.run / "test" / "report.html").read_text(encoding="utf-8")
 
 

@@ -37,9 +37,7 @@ def test_two_people_of_one_video_stay_together() -> None:
 
 
 def test_sentences_of_one_table_are_dealt_one_by_one() -> None:
-    dealt = fold_of(
-        [CachedClip(f"s{i}", "train", "table.csv", 1, True, "x", "v") for i in range(9)], 3, rows="utterances"
-    )
+    dealt = fold_of([CachedClip(f"s{i}", "train", "table.csv", 1, True, "x") for i in range(9)], 3, rows="utterances")
     assert sorted(dealt.values()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 

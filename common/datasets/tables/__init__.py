@@ -38,7 +38,7 @@ from common.files import one_at_a_time, remove_partials, sha256
 from common.manifest import Protocol
 from common.recipe import fingerprint
 
-__all__ = ["survey"]
+__all__ = ["is_described", "survey"]
 
 #: Where imported tables lie, below the cache.
 TABLES = "tables"
@@ -83,11 +83,17 @@ class _Refused(Exception):
         self.findings = findings
 
 
+def is_described(root: Path) -> bool:
+    """Is it a ``table.yaml``, or a folder that holds one?"""
+    path = root / SPEC if root.is_dir() else root
+    return path.suffix.lower() in SPEC_SUFFIXES and path.is_file()
+
+
 def _described(root: Path) -> tuple[Path, Layout] | None:
     """The table that a ``table.yaml`` describes."""
-    path = root / SPEC if root.is_dir() else root
-    if path.suffix.lower() not in SPEC_SUFFIXES or not path.is_file():
+    if not is_described(root):
         return None
+    path = root / SPEC if root.is_dir() else root
     spec = read_spec(path)
     if isinstance(spec, list):
         raise _Refused(*spec)

@@ -170,6 +170,8 @@ class Hdf5(Columns):
 
     def _block(self, name: str, start: int, stop: int) -> Sequence[Any] | npt.NDArray[Any]:
         found = self._sets[name]
+        if h5py.check_string_dtype(found.dtype) is not None and np.prod(found.shape[1:]) != 1:
+            raise DataError(f"{self.path}: {name} holds texts in {found.shape}.", "A column of texts is (N,).")
         try:
             if h5py.check_string_dtype(found.dtype) is not None:
                 return [str(text) for text in np.ravel(found.asstr()[start:stop])]

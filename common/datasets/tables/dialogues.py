@@ -41,9 +41,6 @@ def surveyed(
     classes = layout.classes or tuple(sorted({one.label for one in records if one.label}, key=natural))
     dialogues = _dialogues(layout, records)
     findings = [*_faults(table, layout, dialogues, records)]
-    if not classes and features is not None:
-        text = f"{table}: no row has a label in the column {layout.label}."
-        findings.append(Finding("refused", "nothing to learn", text, "Fill it in, or name the classes."))
     clips = tuple(_clip(name, rows, table, records, classes) for name, rows in dialogues.items())
     contents = _contents(records, digests, whole=True)
     if findings:
@@ -162,7 +159,9 @@ def _remarks(table: Path, layout: Layout, records: Sequence[Record], features: T
         if absent:
             yield f"No row of {table.name} has anything in the columns of {absent}: it is masked throughout."
     unlabelled = sum(not record.label for record in records)
-    if unlabelled:
+    if unlabelled == len(records):
+        yield f"No row of {table.name} has a label: it can be predicted, not learnt from or scored."
+    elif unlabelled:
         yield f"{unlabelled} of {len(records)} rows of {table.name} have no label: they are context, and aren't scored."
     wordless = sum(not record.text for record in records) if layout.utterance is not None else 0
     if wordless:

@@ -23,8 +23,9 @@ SPEC_SUFFIXES = frozenset({".yaml", ".yml"})
 MELD_CLASSES = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 IEMOCAP_CLASSES = ("anger", "excitement", "fear", "frustration", "happiness", "neutral", "sadness", "surprise")
 
-#: Columns of the published tables, which must all be there, and how many numbers a cell has.
-PUBLISHED = ("Utterance", "V1", "V3", "V4", "A2", "Emotion")
+#: Columns of the published tables, which must all be there but the label, and how many numbers a cell has.
+PUBLISHED = ("Utterance", "V1", "V3", "V4", "A2")
+LABEL = "Emotion"
 WIDTHS = {"V1": 512, "V3": 25, "V4": 25, "A2": 512}
 
 #: May be there. The source names V2 nowhere but in its files: its width is that of its first row, and it comes last.
@@ -47,7 +48,7 @@ class Layout:
     Attributes
     ----------
     parts : modality to its columns, in the order in which they are joined
-    label : str
+    label : str or None
     widths : column to how many numbers a cell has; a column not named has those of its first row
     utterance, dialogue, order, speaker, split, session : str or None
     classes : in their order; empty where the labels in the table decide
@@ -55,7 +56,7 @@ class Layout:
     """
 
     parts: dict[Modality, tuple[str, ...]]
-    label: str
+    label: str | None = None
     widths: dict[str, int] = field(default_factory=dict)
     utterance: str | None = None
     dialogue: str | None = None
@@ -87,7 +88,7 @@ class TableSpec(Section):
     audio: tuple[str, ...] = ()
     text: tuple[str, ...] = Field((), description="columns of text features computed before")
     utterance: str | None = Field(None, description="the column of what is said")
-    label: str = Field(description="the column of emotions")
+    label: str | None = Field(None, description="the column of emotions; none where they are to be predicted")
     classes: tuple[str, ...] = Field((), description="the emotions in their order; else those of the table, sorted")
     dialogue: str | None = None
     order: str | None = Field(None, description="the row's place in its dialogue; else that in the table")
@@ -167,7 +168,7 @@ def published_layout(names: Sequence[str]) -> Layout | list[str]:
         parts={"visual": (own["A2"],), "audio": (own["V1"], own["V3"], own["V4"], *also)},
         widths={own[name]: width for name, width in WIDTHS.items()},
         utterance=own["Utterance"],
-        label=own["Emotion"],
+        label=by_plain.get(plain(LABEL)),
         known=tuple(sorted({*MELD_CLASSES, *IEMOCAP_CLASSES})),
         **roles,
     )
