@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 import openpyxl
-from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
 from benchmarks.memory import peak_mib
 from common.datasets.tables import survey
 from common.datasets.tables.spec import MELD_CLASSES, PUBLISHED, SPEC, WIDTHS
+from tests.common.table_files import as_excel
 
 _SHORT = 2000
 _FORMATS = (".xlsx", ".csv", ".npz")
@@ -60,32 +58,6 @@ def write(path: Path, count: int) -> Path:
         described = f"file: {path.name}\nvisual: [A2]\naudio: [V1, V3, V4]\nlabel: Emotion\n"
         (path.parent / SPEC).write_text(described, encoding="utf-8")
         return path.parent / SPEC
-    return path
-
-
-def as_excel(path: Path) -> Path:
-    """The same workbook with the texts of its cells in a list of their own, as Excel keeps them.
-
-    openpyxl writes each into its cell.
-    """
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name).decode("utf-8") for name in archive.namelist()}
-    texts: list[str] = []
-
-    def moved(cell: re.Match[str]) -> str:
-        texts.append(cell[2])
-        return f'<c{cell[1]} t="s"><v>{len(texts) - 1}</v></c>'
-
-    for name in [name for name in parts if name.startswith("xl/worksheets/sheet")]:
-        parts[name] = re.sub(r'<c([^>]*) t="inlineStr"><is>(.*?)</is></c>', moved, parts[name], flags=re.DOTALL)
-    listed = "".join(f"<si>{text}</si>" for text in texts)
-    parts["xl/sharedStrings.xml"] = f'<sst xmlns="{SHEET_MAIN_NS}">{listed}</sst>'
-    override = f'<Override PartName="/xl/sharedStrings.xml" ContentType="{SHARED_STRINGS}"/></Types>'
-    types = "[Content_Types].xml"
-    parts[types] = parts[types].replace("</Types>", override)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
     return path
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,13 +83,33 @@ def mean_ccc_draws(groups: Sequence[Sequence[Sequence[Pair]]], repeats: int = 10
     kept = [index for index, clip in enumerate(first) if len(clip)]
     if len(kept) < 2:
         return np.full((len(models), repeats), np.nan)
+
+    def figure(clips: list[Floats], draws: Floats) -> Floats:
+        return _figures([clips[i] for i in kept], draws)["ccc_mean"]
+
+    return paired_draws(models, figure, len(kept), repeats, seed)
+
+
+def paired_draws(
+    models: Sequence[Sequence[Any]], figure: Callable[[Any, Floats], Floats], number: int, repeats: int, seed: int
+) -> Floats:
+    """Draws of a figure of several models on the same clips; seeds of a model are drawn as well, and averaged.
+
+    Parameters
+    ----------
+    models : per model, per training seed, what ``figure`` takes
+    figure : of a run and draws (repeats, number), (repeats,) float64
+    number : clips to draw from
+
+    Returns
+    -------
+    (models, repeats) float64
+    """
     rng = np.random.default_rng(seed)
-    draws = draw(len(kept), repeats, rng)
+    draws = draw(number, repeats, rng)
     rows = []
     for runs in models:
-        figures = np.stack(
-            [_figures([clips[i] for i in kept], draws)["ccc_mean"] for clips in runs]
-        )  # (seeds, repeats)
+        figures = np.stack([figure(run, draws) for run in runs])  # (seeds, repeats)
         drawn = draw(len(runs), repeats, rng).T if len(runs) > 1 else np.ones((1, repeats))
         rows.append((figures * drawn).sum(axis=0) / len(runs))
     return np.stack(rows)

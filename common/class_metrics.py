@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from common.bootstrap import Interval, check_range, draw, interval
+from common.bootstrap import Interval, check_range, draw, interval, paired_draws
 from common.errors import DataError
 from common.schema import NO_EMOTION
 
@@ -210,14 +210,11 @@ def weighted_f1_draws(
     kept = len(_labelled(models[0][0]))  # the same clips in every run: labels are the same
     if kept < 2:
         return np.full((len(models), repeats), np.nan)
-    rng = np.random.default_rng(seed)
-    draws = draw(kept, repeats, rng)
-    rows = []
-    for runs in models:
-        figures = np.stack([figures_of(_drawn(draws, _labelled(clips)))["weighted_f1"] for clips in runs])
-        drawn = draw(len(runs), repeats, rng).T if len(runs) > 1 else np.ones((1, repeats))
-        rows.append((figures * drawn).sum(axis=0) / len(runs))  # (seeds, repeats) to (repeats,)
-    return np.stack(rows)
+
+    def figure(clips: Counts, draws: Floats) -> Floats:
+        return figures_of(_drawn(draws, _labelled(clips)))["weighted_f1"]
+
+    return paired_draws(models, figure, kept, repeats, seed)
 
 
 def _confusions(pairs: Sequence[ClassPair], classes: int) -> Counts:

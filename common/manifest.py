@@ -23,6 +23,9 @@ MANIFEST = "manifest.json"
 #: How a data set is split: so that nothing that is scored was seen, or as the published classifier did it.
 Protocol = Literal["honest", "published"]
 
+#: Marks what comes of the published protocol where there is no room for its remark.
+LEAKS = "LEAKING: copies of test rows in training"
+
 
 @dataclass(frozen=True)
 class Utterance:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from common.datasets import Dataset
 from common.datasets.tables.features import TableFeatures
-from common.manifest import Clip
+from common.manifest import CachedClip, Clip
 from common.recipe import Speech, Stage1
 from common.schema import FEATURE_DTYPE, GIVEN_DTYPE, Modality, present
 from common.store import read_clip
@@ -72,6 +72,7 @@ class FromVideos:
 
     def __init__(self, plan: FeaturePlan) -> None:
         self.plan = plan
+        self._contents: dict[str, str] = {}
 
     def videos(self, clip: Clip) -> list[Clip | None]:
         """The video of each utterance, as a clip; None where it has none."""
@@ -79,6 +80,10 @@ class FromVideos:
             Clip(f"{clip.id}_utt{number}", utterance.video, clip.split) if utterance.video else None
             for number, utterance in enumerate(clip.utterances)
         ]
+
+    def learn(self, done: Mapping[str, Sequence[CachedClip]]) -> None:
+        """Take from a run what it found or made of the videos, instead of opening their files."""
+        self._contents |= {name: entries[0].content for name, entries in done.items()}
 
     def identity(self, clip: Clip) -> str:
         contents = [self._content(video) for video in self.videos(clip)]
@@ -101,9 +106,13 @@ class FromVideos:
         return values, np.array([row in there for row in range(len(means))])
 
     def _content(self, video: Clip | None) -> str:
-        """Empty where there is no video, or it couldn't be done."""
-        done = self.plan.done(video, self.plan.source(video)) if video is not None and video.source.is_file() else []
-        return done[0].content if done else ""
+        """Empty where there is no video, or it couldn't be done; asked for once, when videos have been computed."""
+        if video is None:
+            return ""
+        if video.id not in self._contents:
+            done = self.plan.done(video, self.plan.source(video)) if video.source.is_file() else []
+            self._contents[video.id] = done[0].content if done else ""
+        return self._contents[video.id]
 
     def _mean(self, video: Clip | None, modality: Modality) -> npt.NDArray[np.float64] | None:
         """(D,) over the frames that have the modality; None where none has."""

@@ -129,7 +129,9 @@ def _do_videos(
     videos = [video for clip in clips for video in features.videos(clip) if video is not None]
     say(f"Stage 1: {len(videos)} videos of utterances, whose rows are the means over their frames")
     _make_room(features.plan, features.plan.folder)
-    failures = work_on(features.plan, videos).tally.failures
+    tally = work_on(features.plan, videos).tally
+    features.learn(tally.done)
+    failures = tally.failures
     for failure in failures:
         say(f"  {failure.id}: {failure.problem} {failure.cure}")
     if not failures:

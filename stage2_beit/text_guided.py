@@ -179,24 +179,10 @@ class TextGuidedModel(PreTrainedModel):
         labels: Tensor | None = None,
         output_attentions: bool = False,
     ) -> FusionOutput:
-        """Predict the emotion, or valence and arousal, of each row.
+        """Predict the emotion, or valence and arousal, of each row; parameters and errors as ``FusionModel.forward``.
 
-        Parameters
-        ----------
-        visual, audio, text : (B, T, D) float32
-            Features; what absent rows hold doesn't matter.
-        present_visual, present_audio, present_text : (B, T) bool
-        frame_mask : (B, T) bool
-            False on padding. Nothing at other rows depends on padded rows.
-        labels : (B, T) int64, optional
-            Classes, -1 where there is none. For valence and arousal: (B, T, 2) float32, NaN where there is none.
-        output_attentions : bool
-            For the sake of the other fusion. Over a single key all weights are 1: ``attentions`` is always None.
-
-        Raises
-        ------
-        CacheError
-            If a modality's features have another width than the model was made for.
+        ``output_attentions`` is there for the sake of the other fusion. Over a single key all weights are 1:
+        ``attentions`` is always None.
         """
         B, T = frame_mask.shape
         features, present = self.inputs(

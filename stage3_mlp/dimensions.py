@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from common.artefacts import load_trained, read_record
 from common.bootstrap import mean_ccc_draws
-from common.manifest import CachedClip, Manifest
+from common.manifest import CachedClip, Manifest, Protocol
 from common.metrics import AXES, score
 from common.polar import to_polar
 from common.recipe import Recipe
@@ -45,16 +45,19 @@ class Dimensions(Outcome):
     def identity(self, record: dict[str, Any]) -> Any:
         return asdict(smoother_of(record))
 
+    def measured(self, predictions: Sequence[Any], record: dict[str, Any]) -> dict[str, Any]:
+        return figures(predictions, record["seed"])
+
     def metrics(
         self, cache: Path, manifest: Manifest, predictions: Sequence[Any], record: dict[str, Any]
     ) -> dict[str, Any]:
         return {
-            **figures(predictions, record["seed"]),
+            **self.measured(predictions, record),
             "references": references(cache, manifest, predictions),
             "smoothing": {**record["smoothing"], "text": str(smoother_of(record))},
         }
 
-    def write_predictions(self, path: Path, predictions: Iterable[Any]) -> int:
+    def write_predictions(self, path: Path, predictions: Iterable[Any], protocol: Protocol = "honest") -> int:
         return write_predictions(path, predictions)
 
     def write_report(self, folder: Path, predictions: Sequence[Any], **known: Any) -> None:

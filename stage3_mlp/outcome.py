@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from common.manifest import CachedClip, Manifest
+from common.manifest import CachedClip, Manifest, Protocol
 
 
 class Outcome(ABC):
@@ -35,14 +35,18 @@ class Outcome(ABC):
         """What of a head's record, besides its weights, shapes its predictions."""
 
     @abstractmethod
+    def measured(self, predictions: Sequence[Any], record: dict[str, Any]) -> dict[str, Any]:
+        """Figures of predictions, and their intervals."""
+
+    @abstractmethod
     def metrics(
         self, cache: Path, manifest: Manifest, predictions: Sequence[Any], record: dict[str, Any]
     ) -> dict[str, Any]:
-        """Figures for metrics.json, and what they are to be held against."""
+        """What metrics.json holds: the figures, and what they are to be held against."""
 
     @abstractmethod
-    def write_predictions(self, path: Path, predictions: Iterable[Any]) -> int:
-        """Write a table of predictions; say how many rows."""
+    def write_predictions(self, path: Path, predictions: Iterable[Any], protocol: Protocol = "honest") -> int:
+        """Write a table of predictions, of data that is split by ``protocol``; say how many rows."""
 
     @abstractmethod
     def write_report(self, folder: Path, predictions: Sequence[Any], **known: Any) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from common.files import written_whole
+from common.labels import read_labels
 from common.manifest import CachedClip, Manifest
 from common.polar import canonical_polar
-from common.schema import AROUSAL, MODALITIES, REFINED, TIME, VALENCE, Modality, present
+from common.schema import MODALITIES, REFINED, TIME, Modality, present
 from common.windows import CachedArrays
 from stage3_mlp.pooling import PoolFrames, pool
 
@@ -98,16 +99,9 @@ def predict_clip(
         values[:, :2],
         intensity.astype(np.float32),
         theta.astype(np.float32),
-        clip_labels(arrays, len(pooled)),
+        read_labels(arrays, slice(None), len(pooled), categorical=False),
         {modality: np.asarray(arrays[present(modality)]) for modality in MODALITIES},
     )
-
-
-def clip_labels(arrays: CachedArrays, frames: int) -> Floats:
-    """(T, 2) float32, valence and arousal; NaN where not annotated."""
-    if VALENCE not in arrays:
-        return np.full((frames, 2), np.nan, dtype=np.float32)
-    return np.stack([arrays[VALENCE], arrays[AROUSAL]], axis=1)
 
 
 def write_predictions(path: Path, predictions: Iterable[ClipPrediction]) -> int:

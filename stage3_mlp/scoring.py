@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from common.bootstrap import bootstrap_over_clips
+from common.labels import read_labels
 from common.manifest import CachedClip, Manifest
 from common.metrics import AXES, Score, score
 from common.windows import CachedArrays
-from stage3_mlp.predictions import ClipPrediction, clip_labels
+from stage3_mlp.predictions import ClipPrediction
 
 #: Pooled CCC (valence, arousal, mean) on Aff-Wild2 as published, shown beside scores on Aff-Wild2 only.
 PUBLISHED = (
@@ -72,7 +73,7 @@ def training_mean(cache: Path, manifest: Manifest, clips: Sequence[CachedClip]) 
     total, frames = np.zeros(2), 0
     for clip in clips:
         arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
-        labels = clip_labels(arrays, clip.frames)
+        labels = read_labels(arrays, slice(None), clip.frames, categorical=False)
         labels = labels[np.isfinite(labels).all(axis=1)]
         total += labels.sum(axis=0, dtype=np.float64)
         frames += len(labels)

@@ -54,7 +54,7 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
         )
     outcome = outcome_of(manifest.classes)
     split, clips, remarks = scored_clips(manifest)
-    contributions = _contributions(run, record["recipe"])
+    contributions = _contributions(run, record["recipe"]) if manifest.classes else None
     model = fingerprint("scored", record["weights_sha256"], outcome.identity(record))
     key = fingerprint("test", CODE_VERSION, model, split, [(c.id, c.content) for c in clips], contributions)
     folder = run / "test"
@@ -78,7 +78,7 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
         "remarks": list(dict.fromkeys([*record["remarks"], *manifest.remarks, *remarks])),
         "fingerprint": key,
     }
-    outcome.write_predictions(folder / "predictions.csv", predictions)
+    outcome.write_predictions(folder / "predictions.csv", predictions, manifest.protocol)
     histories = {"Stage 2": read_record(run / "fusion", made_by="make train-beit")["history"]}
     outcome.write_report(
         folder,

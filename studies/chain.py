@@ -35,7 +35,7 @@ def notes(manifest: Manifest, places: Places) -> dict[str, Any]:
     """Say what must be said of a data set beside every figure, and give it for a study's files."""
     for remark in manifest.remarks:
         places.say(f"Note: {remark}")
-    return {"data": manifest.data, "remarks": list(manifest.remarks)}
+    return {"data": manifest.data, "protocol": manifest.protocol, "remarks": list(manifest.remarks)}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def study_missing(places: Places) -> list[dict[str, Any]]:
         without = [modality for modality in modalities if modality not in there]
         fused = export(run / FUSION, places.cache, folder, places.device, places.detail, without=without)
         predictions = predict_clips(run / HEAD, places.cache, fused, fused.clips, places.device)
-        found = outcome.metrics(places.cache, fused, predictions, record)
+        found = outcome.measured(predictions, record)
         low, high = outcome.interval(found)
         rows.append(
             {

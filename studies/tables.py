@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.files import write_json, written_whole
+from common.manifest import LEAKS
 from common.provenance import provenance
 
 Row = Mapping[str, Any]
@@ -19,8 +20,10 @@ def write_study(folder: Path, name: str, rows: Sequence[Row], **details: Any) ->
     Parameters
     ----------
     rows : dicts with the same keys; floats are written at full precision, None and NaN as an empty cell
-    details : further JSON values
+    details : further JSON values; where ``protocol`` is the published one, each row of the CSV says that it leaks
     """
+    if details.get("protocol") == "published":
+        rows = [{**row, "note": LEAKS} for row in rows]
     path = folder / f"{name}.csv"
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -52,7 +52,7 @@ def score_together(
         "recipe": recipe.model_dump(mode="json"),
         "provenance": provenance(),
     }
-    outcome.write_predictions(folder / "predictions.csv", predictions)
+    outcome.write_predictions(folder / "predictions.csv", predictions, manifest.protocol)
     write_json(folder / "metrics.json", metrics)
     rows = [{column: name, **run.row} for name, run in runs.items()]
     rows.append({column: together, **outcome.row(metrics)})

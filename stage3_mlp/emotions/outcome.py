@@ -13,7 +13,7 @@ import numpy.typing as npt
 from common.artefacts import load_trained
 from common.class_metrics import FIGURES, class_score, weighted_f1_draws
 from common.files import write_text
-from common.manifest import CachedClip, Manifest
+from common.manifest import CachedClip, Manifest, Protocol
 from stage3_mlp.emotions.predictions import EmotionPrediction, predict_clip, write_predictions
 from stage3_mlp.emotions.scoring import class_distribution, classification_report_text, figures, references
 from stage3_mlp.outcome import Outcome
@@ -43,19 +43,22 @@ class Emotions(Outcome):
     def identity(self, record: dict[str, Any]) -> Any:
         return None
 
+    def measured(self, predictions: Sequence[Any], record: dict[str, Any]) -> dict[str, Any]:
+        return figures(predictions, self.classes, record["seed"])
+
     def metrics(
         self, cache: Path, manifest: Manifest, predictions: Sequence[Any], record: dict[str, Any]
     ) -> dict[str, Any]:
         return {
-            **figures(predictions, self.classes, record["seed"]),
-            "references": references(cache, manifest, predictions, self.classes),
+            **self.measured(predictions, record),
+            "references": references(manifest.data_kind, predictions, self.classes, record["counts"]),
             "classes": list(self.classes),
             "protocol": manifest.protocol,
             "training_counts": record["counts"],
         }
 
-    def write_predictions(self, path: Path, predictions: Iterable[Any]) -> int:
-        return write_predictions(path, predictions, self.classes)
+    def write_predictions(self, path: Path, predictions: Iterable[Any], protocol: Protocol = "honest") -> int:
+        return write_predictions(path, predictions, self.classes, protocol)
 
     def write_report(self, folder: Path, predictions: Sequence[Any], **known: Any) -> None:
         from stage3_mlp.emotions.pictures import write_pictures
@@ -72,7 +75,7 @@ class Emotions(Outcome):
             distribution=class_distribution(known["cache"], known["manifest"]),
             contributions=known["contributions"],
         )
-        write_pictures(folder, drawn)
+        write_pictures(folder, drawn, metrics["protocol"])
 
     @property
     def files(self) -> tuple[str, ...]:

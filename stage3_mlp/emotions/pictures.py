@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.files import written_whole
+from common.manifest import LEAKS, Protocol
 from stage3_mlp.canvas import INK, PREDICTED, TRUE, Picture
 from stage3_mlp.emotions.charts import class_distribution, confusion_matrix, fused_plane, nothing, per_class_bars
 from stage3_mlp.emotions.predictions import EmotionPrediction
@@ -66,8 +67,12 @@ def draw(
     )
 
 
-def write_pictures(folder: Path, pictures: Pictures) -> None:
-    """Write `PICTURES` into ``folder``, each file whole; where there was nothing to draw, a picture that says so."""
+def write_pictures(folder: Path, pictures: Pictures, protocol: Protocol = "honest") -> None:
+    """Write `PICTURES` into ``folder``, each file whole; where there was nothing to draw, a picture that says so.
+
+    Those of the published protocol say at their foot that it leaks.
+    """
+    foot = [[nothing(LEAKS)]] if protocol == "published" else []
     rows = (
         [[pictures.confusion]],
         [[pictures.normalised]],
@@ -78,7 +83,7 @@ def write_pictures(folder: Path, pictures: Pictures) -> None:
     )
     for name, drawn in zip(PICTURES, rows, strict=True):
         with written_whole(folder / name) as partial:
-            partial.write_bytes(sheet(drawn or [[nothing("nothing to draw")]]))
+            partial.write_bytes(sheet([*(drawn or [[nothing("nothing to draw")]]), *foot]))
 
 
 def sheet(rows: Sequence[Sequence[Picture]]) -> bytes:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from common.errors import CacheError, DataError
 from common.files import written_whole
-from common.manifest import CachedClip, Manifest
-from common.schema import EMOTION, MODALITIES, NO_EMOTION, REFINED, TIME, WORD_SPEAKER, WORD_TEXT, Modality, present
+from common.labels import read_labels
+from common.manifest import LEAKS, CachedClip, Manifest, Protocol
+from common.schema import MODALITIES, NO_EMOTION, REFINED, TIME, WORD_SPEAKER, WORD_TEXT, Modality, present
 from common.store import read_texts
 from common.windows import CachedArrays
 
@@ -117,9 +118,7 @@ def clip_classes(arrays: CachedArrays, rows: int, classes: int) -> Classes:
     CacheError
         If a label isn't one of the ``classes``.
     """
-    if EMOTION not in arrays:
-        return np.full(rows, NO_EMOTION, dtype=np.int64)
-    labels = np.asarray(arrays[EMOTION], dtype=np.int64)
+    labels = read_labels(arrays, slice(None), rows, categorical=True)
     if len(labels) and not (labels.min() >= NO_EMOTION and labels.max() < classes):
         raise CacheError(
             f"{arrays.path} has labels from {labels.min()} to {labels.max()}, but there are {classes} classes.",
@@ -128,11 +127,14 @@ def clip_classes(arrays: CachedArrays, rows: int, classes: int) -> Classes:
     return labels
 
 
-def write_predictions(path: Path, predictions: Iterable[EmotionPrediction], classes: Sequence[str]) -> int:
+def write_predictions(
+    path: Path, predictions: Iterable[EmotionPrediction], classes: Sequence[str], protocol: Protocol = "honest"
+) -> int:
     """Write one row per utterance at full precision, whole or not at all; say how many rows.
 
     ``row`` counts from 0; an absent label is an empty cell, and so are class and probabilities with nothing behind
-    them: no face, no sound, no word. The last three columns say what was there, 1 or 0.
+    them: no face, no sound, no word. The last three columns say what was there, 1 or 0; of data that is split by the
+    published protocol, one more says that it leaks.
 
     Texts and names are those of the data set, unchanged, quoted as the csv format asks, so that they read back exactly.
     A spreadsheet that opens the file would run one that begins with ``=``, ``+``, ``-`` or ``@`` as a formula: import
@@ -143,9 +145,11 @@ def write_predictions(path: Path, predictions: Iterable[EmotionPrediction], clas
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         probabilities = [f"p_{name}" for name in classes]
-        writer.writerow(("clip", "row", "text", "speaker", "label", "predicted", *probabilities, *masks))
+        mark = (LEAKS,) if protocol == "published" else ()
+        note = ("note",) if mark else ()
+        writer.writerow(("clip", "row", "text", "speaker", "label", "predicted", *probabilities, *masks, *note))
         for prediction in predictions:
-            writer.writerows(_cells(prediction, classes))
+            writer.writerows((*cells, *mark) for cells in _cells(prediction, classes))
             rows += len(prediction.order)
     return rows
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.class_metrics import FIGURES, bootstrap_over_dialogues, class_score, figures_of
+from common.labels import class_counts
 from common.manifest import CachedClip, Manifest
 from common.schema import SPLITS
 from common.windows import CachedArrays
@@ -59,7 +60,7 @@ def figures(predictions: Sequence[EmotionPrediction], classes: Sequence[str], se
 
 
 def references(
-    cache: Path, manifest: Manifest, predictions: Sequence[EmotionPrediction], classes: Sequence[str]
+    data_kind: str, predictions: Sequence[EmotionPrediction], classes: Sequence[str], counts: Sequence[int]
 ) -> list[dict[str, Any]]:
     """What a score is to be held against: two guesses that look at nothing, and published figures.
 
@@ -68,10 +69,11 @@ def references(
 
     Parameters
     ----------
-    manifest : of the fused features; its labelled training clips give the frequencies
+    data_kind : of the manifest
+    counts : K, how often each class is a label in training
     """
     rows: list[dict[str, Any]] = []
-    training = label_counts(cache, manifest, manifest.of("train"), len(classes))
+    training = np.asarray(counts, dtype=np.int64)
     if training.any():
         true = class_score([(p.predicted, p.labels) for p in predictions], len(classes)).support
         most = int(training.argmax())
@@ -79,20 +81,16 @@ def references(
         found = figures_of(np.asarray(true)[:, None] * guesses[:, None, :])
         names = (f"always {classes[most]}, the most frequent in training", "a draw by the frequencies of training")
         rows = [{"name": name} | {key: float(found[key][i]) for key in FIGURES} for i, name in enumerate(names)]
-    if manifest.data_kind == "meld":
+    if data_kind == "meld":
         rows.append(dict(PUBLISHED))
     return rows
 
 
 def label_counts(cache: Path, manifest: Manifest, clips: Sequence[CachedClip], classes: int) -> Counts:
     """(K,) int64: how often each class is the label of a row of ``clips``."""
-    total = np.zeros(classes, dtype=np.int64)
-    for clip in clips:
-        if clip.labelled:
-            arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
-            labels = clip_classes(arrays, clip.frames, classes)
-            total += np.bincount(labels[labels >= 0], minlength=classes)
-    return total
+    folder = cache / manifest.folder
+    arrays = ((CachedArrays(folder / f"{clip.id}.h5", clip.content), clip) for clip in clips if clip.labelled)
+    return class_counts((clip_classes(one, clip.frames, classes) for one, clip in arrays), classes)
 
 
 def class_distribution(cache: Path, manifest: Manifest) -> dict[str, Counts]:

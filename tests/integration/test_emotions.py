@@ -141,6 +141,7 @@ def test_rows_copied_before_splitting_are_refused_unless_on_purpose(models: Path
     test = chain.run / "test"
     for name in ("metrics.json", "classification_report.txt", "report.html"):
         assert "LEAKING" in (test / name).read_text(encoding="utf-8"), name
+    assert all(row["note"].startswith("LEAKING") for row in chain.predictions())
     clips = {(clip["split"], clip["video"]) for clip in chain.manifest()["clips"]}
     assert {video for split, video in clips if split == "test"} == {
         video for split, video in clips if split == "validation"

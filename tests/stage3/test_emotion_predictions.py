@@ -171,7 +171,8 @@ def test_figures_are_of_all_labelled_rows(tmp_path: Path) -> None:
 def test_references_are_guesses_by_the_training_labels(tmp_path: Path) -> None:
     manifest = cached(tmp_path, {"train_a": [4, 4, 4, 3, -1], "train_b": None, "test_a": [4, 3, 3, -1, 0]})
     test = predict_clip(LinearHead(), tmp_path, manifest, manifest.clips[2], CLASSES)
-    always, draw = references(tmp_path, manifest, [test], CLASSES)
+    counts = label_counts(tmp_path, manifest, manifest.of("train"), 7)
+    always, draw = references("table", [test], CLASSES, counts.tolist())
     assert always["name"] == "always neutral, the most frequent in training"
     assert always["accuracy"] == pytest.approx(1 / 4)  # of neutral, joy, joy, anger
     assert always["weighted_f1"] == pytest.approx(0.4 / 4) and always["macro_f1"] == pytest.approx(0.4 / 3)
@@ -179,7 +180,7 @@ def test_references_are_guesses_by_the_training_labels(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     drawn = [np.mean(rng.choice([4, 3], 4, p=[0.75, 0.25]) == [4, 3, 3, 0]) for _ in range(4000)]
     assert draw["accuracy"] == pytest.approx(np.mean(drawn), abs=0.02)
-    assert label_counts(tmp_path, manifest, manifest.of("train"), 7).tolist() == [0, 0, 0, 1, 3, 0, 0]
+    assert counts.tolist() == [0, 0, 0, 1, 3, 0, 0]
     assert {split: counts.tolist() for split, counts in class_distribution(tmp_path, manifest).items()} == {
         "train": [0, 0, 0, 1, 3, 0, 0],
         "test": [1, 0, 0, 2, 1, 0, 0],
@@ -189,10 +190,10 @@ def test_references_are_guesses_by_the_training_labels(tmp_path: Path) -> None:
 def test_the_published_figure_is_for_meld_alone_and_says_that_it_leaks(tmp_path: Path) -> None:
     manifest = cached(tmp_path, {"test_a": [4, 3]}, data_kind="meld")
     test = predict_clip(LinearHead(), tmp_path, manifest, manifest.clips[0], CLASSES)
-    (published,) = references(tmp_path, manifest, [test], CLASSES)
+    (published,) = references("meld", [test], CLASSES, [0] * 7)
     assert published["accuracy"] == 0.94 and published["weighted_f1"] is None
     assert "leaking: copies of test rows in training" in published["name"]
-    assert references(tmp_path, replace(manifest, data_kind="tables"), [test], CLASSES) == []
+    assert references("table", [test], CLASSES, [0] * 7) == []
 
 
 def test_the_text_report_holds_every_remark_and_the_figures() -> None:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -26,7 +27,7 @@ _TOGETHER = 256
 _SUFFIX = ".npy"
 
 
-class Columns:
+class Columns(ABC):
     """Columns that are arrays, as a source of rows; rows are counted from 0."""
 
     remarks: tuple[str, ...] = ()
@@ -55,11 +56,12 @@ class Columns:
             for index, cells in enumerate(zip(*blocks, strict=True)):
                 yield start + index, list(cells)
 
+    @abstractmethod
     def _block(self, name: str, start: int, stop: int) -> Sequence[Any] | npt.NDArray[Any]:
-        raise NotImplementedError
+        """Rows of a column."""
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self) -> None: ...
 
 
 class Npz(Columns):
