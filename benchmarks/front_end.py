@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from common.errors import UsageError
-from stage1_embeddings import decode
+from common.media import decode
 from stage1_embeddings.faces.align import align
 from stage1_embeddings.faces.detect import Detector, detector, iou
 from stage1_embeddings.faces.tracking import Tracked, select, track

@@ -22,10 +22,10 @@ from benchmarks.table import in_turns, print_table
 from common.command import recipe_options
 from common.datasets import open_dataset
 from common.manifest import Clip
+from common.media import decode
 from common.recipe import load_recipe
 from common.schema import MODALITIES
 from common.store import read_clip
-from stage1_embeddings import decode
 from stage1_embeddings.events import Frames, Task
 from stage1_embeddings.front_end import FrontEnd
 from stage1_embeddings.plan import FeaturePlan

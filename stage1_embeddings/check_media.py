@@ -13,7 +13,8 @@ from common.datasets.survey import Finding, Weight
 from common.errors import MavenError
 from common.files import sha256
 from common.manifest import Clip
-from stage1_embeddings import decode, transcript
+from common.media import decode
+from stage1_embeddings import transcript
 from stage1_embeddings.faces import ready
 
 #: Aff-Wild2's names that carry a rate: ``10-60-1280x720`` is number 10, tagged with 60 frames a second.

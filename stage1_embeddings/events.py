@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.media.sound import SoundBlock
 from common.recipe import Faces
-from stage1_embeddings.sound import SoundBlock
 
 Array = npt.NDArray[Any]
 

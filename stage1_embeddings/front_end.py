@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from common.errors import MavenError
+from common.media import decode
 from common.schema import LANDMARKS
-from stage1_embeddings import decode
 from stage1_embeddings.events import Array, Broken, Ended, Event, Frames, Sound, Task
 from stage1_embeddings.faces import ready
 from stage1_embeddings.faces.align import align

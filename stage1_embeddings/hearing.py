@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.media.sound import SoundBlock
 from common.rows import Arrays, Spool
 from common.schema import (
     WORD_END,
@@ -17,7 +18,6 @@ from common.timeline import frames_within, spans_to_frames
 from stage1_embeddings.encoders.resolve import NONE
 from stage1_embeddings.events import Array
 from stage1_embeddings.onclock import Absent, HopsOnFrames, TokensStretched, WordsOnFrames
-from stage1_embeddings.sound import SoundBlock
 from stage1_embeddings.tools import Tools
 from stage1_embeddings.transcript import Transcript
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from common.errors import DataError, MediaError
 from common.files import sha256
+from common.media import decode
 from common.recipe import fingerprint
 from common.schema import LANDMARKS
-from stage1_embeddings import decode
 from stage1_embeddings.events import Array, Frames, Task
 
 _IMAGE = re.compile(r"(\d+)\.(?:jpe?g|png)", re.IGNORECASE)

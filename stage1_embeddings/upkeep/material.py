@@ -85,7 +85,7 @@ def outline(view: ClipView, columns: int) -> tuple[Outline | None, str]:
     """The outline of the sound over the clip's time; None and a sentence where there is none."""
     if view.source is None or view.source.is_dir():
         return None, "no source to hear"
-    from stage1_embeddings import decode
+    from common.media import decode
 
     start_s, end_s = float(view.edges_s[0]), float(view.edges_s[-1])
     low = np.full(columns, np.nan, dtype=np.float32)
@@ -150,7 +150,7 @@ def _from_source(view: ClipView, frames: list[int], source: Path, on_frame: Call
         for frame in frames:
             yield _ready(view, frame, source)
         return
-    from stage1_embeddings import decode
+    from common.media import decode
     from stage1_embeddings.faces.align import align
 
     waiting = list(frames)

@@ -13,7 +13,7 @@ import av
 import cv2
 import numpy as np
 
-from stage1_embeddings import decode
+from common.media import decode
 
 MS = Fraction(1, 1000)
 RATE_HZ = 16_000

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
+from common.media import decode
 from common.schema import FACE_BOX, TIME, present
 from common.store import read_attributes, read_clip, validate
-from stage1_embeddings import decode, front_end
+from stage1_embeddings import front_end
 from stage1_embeddings.faces.detect import Face
 from stage1_embeddings.faces.tracking import Frame, Tracked
 from tests.conftest import SMALL

@@ -1,6 +1,6 @@
 """Containers that are odd in a known way, made by the test: frames, times and masks as they really are.
 
-Where a face matters, through the whole extraction; where not, by decoding. What `tests/stage1/test_decode.py` and
+Where a face matters, through the whole extraction; where not, by decoding. What `tests/common/test_decode.py` and
 `test_sound.py` have is not here: single frames' times, turns and mirrors, damage.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from common.errors import MediaError
+from common.media.decode import audio, frames, times
 from common.schema import FACE_BOX, FACE_LANDMARKS, TIME, present
 from common.store import read_clip, validate
 from stage1_embeddings import front_end
-from stage1_embeddings.decode import audio, frames, times
 from stage1_embeddings.faces.detect import iou
 from tests.integration.chain import Chain
 from tests.integration.odd_files import (

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
+from common.media import decode
 from common.schema import FACE_BOX, TIME, WORD_END, WORD_START, WORD_TEXT, present
 from common.store import read_attributes, read_clip, validate
-from stage1_embeddings import decode
 from stage1_embeddings.faces.detect import iou
 from tests.conftest import SHARED
 from tests.integration.chain import Chain

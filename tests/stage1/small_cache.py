@@ -11,7 +11,6 @@ import click
 import cv2
 import numpy as np
 from click.testing import CliRunner, Result
-from media_files import gray
 
 from common import store
 from common.command import StageGroup
@@ -31,6 +30,7 @@ from common.schema import (
     present,
 )
 from stage1_embeddings.upkeep import cli
+from tests.common.media_files import gray
 
 ONE, TWO = "0123456789abcdef", "fedcba9876543210"
 

@@ -137,7 +137,7 @@ def test_whisper_gives_nothing_for_nothing(root: Path) -> None:
 @pytest.mark.parametrize("name", WAVEFORM)
 def test_windows_give_what_the_whole_gives(name: str, root: Path, shared: Callable[[str], Path]) -> None:
     """44 s of one voice; docs/encoders.md has the figures of longer and mixed recordings."""
-    from stage1_embeddings import decode
+    from common.media import decode
 
     sound = decode.audio(shared("audio/jfk.flac"))
     assert sound is not None

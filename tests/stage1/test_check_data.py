@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from media_files import gray, write_video
 
 from common.datasets.survey import Finding, Survey
 from common.manifest import Clip, Utterance
@@ -20,6 +19,7 @@ from common.recipe import Recipe
 from stage1_embeddings.check_data import check_data
 from stage1_embeddings.check_words import in_words
 from stage1_embeddings.cli import main
+from tests.common.media_files import gray, write_video
 from tests.integration.chain import Chain
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from drawn_people import HEIGHT, WIDTH, moving, texture, video
-from media_files import SHARED
 
-from stage1_embeddings.decode import frames
+from common.media.decode import frames
 from stage1_embeddings.faces.cuts import views
+from tests.common.media_files import SHARED
 
 
 class TestCuts:

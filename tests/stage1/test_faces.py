@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from media_files import SHARED
 
 from common.errors import DataError, MediaError, ModelError, UsageError
-from stage1_embeddings.decode import frames
+from common.media.decode import frames
 from stage1_embeddings.faces import detect as faces
 from stage1_embeddings.faces.detect import TEMPLATE_PX, Detector, Face, align, detector, iou, similarity
+from tests.common.media_files import SHARED
 
 YUNET = SHARED / "weights" / "face_detection_yunet_2023mar.onnx"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from media_files import gray, write_video
 from small_cache import ONE, TWO, arrays, call, kept_crops, put
 
 from common.schema import (
@@ -27,6 +26,7 @@ from common.schema import (
 from stage1_embeddings.upkeep.canvas import curve
 from stage1_embeddings.upkeep.clipview import find_clip, rate_in_words, read_view, stretches
 from stage1_embeddings.upkeep.pictures import draw_clip, strip_frames, word_lanes
+from tests.common.media_files import gray, write_video
 
 
 def test_inspect_says_what_a_clip_holds(cache: Path, tmp_path: Path) -> None:

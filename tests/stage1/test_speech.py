@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from media_files import SHARED
 from miniature_whisper import write_checkpoint
 
+from common.media.decode import audio
 from common.recipe import Speech
-from stage1_embeddings.decode import audio
 from stage1_embeddings.speech import recogniser as speech
 from stage1_embeddings.speech import voice
 from stage1_embeddings.speech.heard import Heard, HeardWord
@@ -21,6 +20,7 @@ from stage1_embeddings.speech.recogniser import Recogniser
 from stage1_embeddings.speech.voice import find_speech
 from stage1_embeddings.speech.whisper_engine import WhisperEngine
 from stage1_embeddings.transcript import Transcript
+from tests.common.media_files import SHARED
 
 RATE_HZ = 16_000
 

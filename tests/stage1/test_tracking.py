@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 from drawn_people import Scene, Seer, moving, square, video, visible
-from media_files import SHARED
 
 from common.errors import UsageError
-from stage1_embeddings.decode import frames
+from common.media.decode import frames
 from stage1_embeddings.faces.detect import Face, detector, iou
 from stage1_embeddings.faces.identity import best_pairs
 from stage1_embeddings.faces.tracking import Frame, track
+from tests.common.media_files import SHARED
 
 YUNET = SHARED / "weights" / "face_detection_yunet_2023mar.onnx"
 needs_shared = pytest.mark.skipif(not YUNET.is_file(), reason="the real videos at ../shared/data are absent")

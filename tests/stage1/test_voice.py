@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.errors import ModelError
-from stage1_embeddings.decode import audio
+from common.media.decode import audio
 from stage1_embeddings.speech import voice
 from stage1_embeddings.speech.stretches import CUT_WITHIN_S, MAX_PAUSE_S, MAX_STRETCH_S, Stretch, Stretches
 from stage1_embeddings.speech.voice import (

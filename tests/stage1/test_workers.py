@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_files import gray, write_video
 
 from common.recipe import Faces
 from stage1_embeddings import workers
 from stage1_embeddings.events import Broken, Ended, Event, Frames, Task
 from stage1_embeddings.workers import supply
+from tests.common.media_files import gray, write_video
 
 FACES = Faces(detector="none", crop_px=64)
 

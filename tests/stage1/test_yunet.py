@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from media_files import SHARED
 
 from common.errors import ModelError
 from stage1_embeddings.faces import yunet
 from stage1_embeddings.faces.yunet import YUNET_SHA256, YUNET_URLS, yunet_weights
+from tests.common.media_files import SHARED
 
 CONTENT = b"weights of a small network" * 100
 

@@ -8,10 +8,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media_files import SHARED, gray, noisy, tone, write_sound, write_video, write_with_pts
 
 from common.errors import MediaError
-from stage1_embeddings.decode import audio, frames, probe
+from common.media.decode import audio, frames, probe
+from tests.common.media_files import SHARED, gray, noisy, tone, write_sound, write_video, write_with_pts
 
 TEXT = b"not a video, " * 99
 

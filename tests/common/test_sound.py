@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_files import gray, tone, write_sound, write_video
 
 from common.errors import MediaError
-from stage1_embeddings.decode import audio
+from common.media.decode import audio
+from tests.common.media_files import gray, tone, write_sound, write_video
 
 
 def test_no_sound(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import VideoReformatter
 
 from common.errors import MediaError
+from common.media.sound import Audio, SoundBlock, SoundTrack, joined
 from common.timeline import AUDIO_RATE_HZ
-from stage1_embeddings.sound import Audio, SoundBlock, SoundTrack, joined
 
 __all__ = ["Audio", "SoundBlock", "VideoInfo", "audio", "frames", "probe", "sound", "times"]
 

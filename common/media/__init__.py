@@ -1,0 +1,1 @@
+"""Reading videos: pictures and sound with their own presentation times."""

@@ -1,0 +1,130 @@
+"""A video and all that is known of it: what its page and its overlay are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.listening import Listening, read_listening
+from common.manifest import Manifest
+from common.schema import FACE_BOX, WORD_END, WORD_START, WORD_TEXT
+from common.store import read_attributes, read_texts
+from common.windows import CachedArrays
+from stage3_mlp.predictions import ClipPrediction
+
+
+@dataclass(frozen=True)
+class Word:
+    """A piece of the transcript, with its times on the clock of the frames, in seconds."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person of a video: a clip of the cache.
+
+    Attributes
+    ----------
+    prediction : on the clip's frames, which may be fewer than the video's
+    box : (T, 4) float32
+        x, y, width, height of the face in pixels of the upright frame; NaN without a face.
+    listening : the attention of the six paths, where stage 2 was asked for it
+    """
+
+    prediction: ClipPrediction
+    box: npt.NDArray[np.float32]
+    listening: Listening | None = None
+
+
+@dataclass(frozen=True)
+class VideoView:
+    """What is to be seen of one video.
+
+    Attributes
+    ----------
+    name : str
+        Any printable text: it comes from a stranger.
+    source : Path or None
+        The video, where it is still there; None for ready crops without one, and for one that is gone.
+    tracks : one or more; several where each face is a clip of its own
+    words : in order of time
+    """
+
+    name: str
+    source: Path | None
+    tracks: tuple[Track, ...]
+    words: tuple[Word, ...] = ()
+
+
+def video_views(
+    cache: Path, run: Path, features: Manifest, fused: Manifest, predictions: Sequence[ClipPrediction]
+) -> list[VideoView]:
+    """The predicted clips of a run, grouped by the video they are of, in the order in which they come.
+
+    Parameters
+    ----------
+    cache, run : where the clips lie, and where stage 2 writes its attention
+    features, fused : the run's manifests of features and of refined features
+    predictions : of some of their clips, whose rows are frames
+
+    Raises
+    ------
+    CacheError
+        If a clip's features aren't those that the manifest speaks of.
+    """
+    contents = {clip.id: clip.content for clip in fused.clips}
+    clips = {clip.id: _Cached(cache / features.folder / f"{clip.id}.h5", clip.content) for clip in features.clips}
+    groups: dict[str, list[ClipPrediction]] = {}
+    for prediction in predictions:
+        groups.setdefault(clips[prediction.clip].source, []).append(prediction)
+    views = []
+    for source, members in groups.items():
+        cached = [clips[prediction.clip] for prediction in members]
+        tracks = tuple(
+            Track(prediction, clip.box(), read_listening(run, prediction.clip, contents[prediction.clip]))
+            for prediction, clip in zip(members, cached, strict=True)
+        )
+        words = sorted({word for clip in cached for word in clip.words()}, key=lambda word: (word.start_s, word.end_s))
+        name = members[0].clip if len(members) == 1 else cached[0].video
+        views.append(VideoView(name, Path(source) if Path(source).is_file() else None, tracks, tuple(words)))
+    return views
+
+
+class _Cached:
+    """A clip's file of features, read as far as it is drawn."""
+
+    def __init__(self, path: Path, content: str) -> None:
+        self._path = path
+        self._content = content
+
+    @cached_property
+    def _attributes(self) -> dict[str, Any]:
+        return read_attributes(self._path)
+
+    @property
+    def source(self) -> str:
+        return str(self._attributes["source_path"])
+
+    @property
+    def video(self) -> str:
+        return str(self._attributes["video"])
+
+    def box(self) -> npt.NDArray[np.float32]:
+        return np.asarray(CachedArrays(self._path, self._content)[FACE_BOX], dtype=np.float32)
+
+    def words(self) -> list[Word]:
+        texts = read_texts(self._path).get(WORD_TEXT, [])
+        if not texts:
+            return []
+        arrays = CachedArrays(self._path, self._content)
+        spans = (arrays[name].tolist() for name in (WORD_START, WORD_END))
+        return [Word(*values) for values in zip(texts, *spans, strict=True)]
