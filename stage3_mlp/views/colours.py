@@ -1,4 +1,4 @@
-"""Colours of face tracks, the same in the page and in the overlay: Okabe and Ito's, which colour-blind people tell apart."""
+"""Colours of face tracks, in the page and in the overlay: Okabe and Ito's, told apart by colour-blind people."""
 
 from __future__ import annotations
 
