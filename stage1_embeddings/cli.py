@@ -30,9 +30,9 @@ protocol_option = click.option(
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    default=None,
+    multiple=True,
     help="Aff-Wild2's layout, a folder of videos, one video, MELD's or another table of utterances; by default the "
-    "embedded corpus.",
+    "embedded corpus. May be repeated for several videos or folders of videos.",
 )
 @recipe_options
 @place_options
@@ -44,7 +44,7 @@ protocol_option = click.option(
 @click.option("--workers", type=click.IntRange(min=0), help="Processes that decode; by default half the processors.")
 @protocol_option
 def extract(
-    data: Path | None,
+    data: tuple[Path, ...],
     recipe: str,
     overrides: tuple[str, ...],
     cache: Path,
@@ -65,8 +65,9 @@ def extract(
 
     selection = Selection(only, limit, read_shard(shard) if shard else None, retry_failed)
     settings = load_recipe(recipe, overrides)
+    given = data if len(data) > 1 else next(iter(data), None)
     manifest = bring_up_to_date(
-        settings, data, cache, run, device, say, selection=selection, workers=workers, protocol=protocol
+        settings, given, cache, run, device, say, selection=selection, workers=workers, protocol=protocol
     )
     if manifest.failures and not (allow_failed and manifest.clips):
         if manifest.clips:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from common.datasets import Dataset, open_dataset
+from common.datasets import Data, Dataset, open_dataset
 from common.errors import UsageError
 from common.files import remove_partials, write_text
 from common.manifest import Clip, Manifest, Protocol, write_manifest
@@ -37,7 +37,7 @@ _MOST_WORKERS = 8
 
 def extract(
     recipe: Recipe,
-    data: Path | None,
+    data: Data,
     cache: Path,
     run: Path,
     device: str,
@@ -51,8 +51,9 @@ def extract(
 
     Parameters
     ----------
-    data : Path or None
-        A folder in Aff-Wild2's layout, a folder of videos or ready crops, one video, or None for the embedded corpus.
+    data : Path, sequence of Path, or None
+        A folder in Aff-Wild2's layout, a folder of videos or ready crops, one video, several of these two, or None for
+        the embedded corpus.
     cache, run : Path
         Roots of the cache and of this run.
     device : str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,12 +41,15 @@ class Dataset:
     protocol: Protocol = "honest"
 
 
-def open_dataset(
-    data: Path | None, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest"
-) -> Dataset:
+#: Where data lie: None is the embedded corpus; several paths are videos, or folders of videos.
+Data = Path | Sequence[Path] | None
+
+
+def open_dataset(data: Data, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest") -> Dataset:
     """The data set at ``data``: Aff-Wild2's layout, tables of utterances, a folder of videos, or one video.
 
-    None is the embedded corpus. ``protocol: published`` splits utterances as the published classifier did.
+    None is the embedded corpus; several paths are videos and folders of videos. ``protocol: published`` splits
+    utterances as the published classifier did.
 
     Raises
     ------
@@ -60,9 +64,7 @@ def open_dataset(
     return Dataset(found.kind, found.root, clips, found.remarks, *about, protocol)
 
 
-def survey_dataset(
-    data: Path | None, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest"
-) -> Survey:
+def survey_dataset(data: Data, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest") -> Survey:
     """The same with everything that is wrong with it, instead of an error.
 
     Raises
@@ -80,8 +82,11 @@ def survey_dataset(
             render_corpus(root, on_clip=say)
         found = affwild2.survey(root) or _survey_folder(root)
         return Survey("demo", root, found.clips, found.findings, ("The training corpus is drawn, not filmed.",))
-    if not data.exists():
-        raise UsageError(f"There is nothing at {data}.", "Give DATA= (or VIDEO=) the path of a folder or a video.")
+    for path in [data] if isinstance(data, Path) else data:
+        if not path.exists():
+            raise UsageError(f"There is nothing at {path}.", "Give DATA= (or VIDEO=) the path of a folder or a video.")
+    if not isinstance(data, Path):
+        return _survey_folder(*data)
     from common.datasets import meld, tables
 
     described = tables.is_described(data)  # whoever writes a table.yaml means that table
@@ -101,12 +106,13 @@ def _no_table(where: str) -> UsageError:
     )
 
 
-def _survey_folder(data: Path) -> Survey:
+def _survey_folder(*paths: Path) -> Survey:
+    root = paths[0] if len(paths) == 1 else Path(os.path.commonpath([path.absolute() for path in paths]))
     try:
-        clips = folder.clips(data)
+        clips = folder.clips(root) if len(paths) == 1 else folder.clips_of(paths)
     except DataError:
-        return Survey("folder", data, (), tuple(_bad_names(data)))
-    return Survey("folder", data, tuple(clips), tuple(clip_findings(clips, data)))
+        return Survey("folder", root, (), tuple(finding for path in paths for finding in _bad_names(path)))
+    return Survey("folder", root, tuple(clips), tuple(clip_findings(clips, root)))
 
 
 def _bad_names(data: Path) -> Iterator[Finding]:

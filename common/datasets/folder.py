@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from common.files import safe_name
@@ -63,3 +65,23 @@ def clips(root: Path) -> list[Clip]:
         name = safe_name("__".join(path.relative_to(root).with_suffix("").parts), path)
         found.append(Clip(name, path, "unsplit", crops=crops.pop(path.stem, None)))
     return found + [Clip(safe_name(name, path), path, "unsplit", crops=path) for name, path in crops.items()]
+
+
+def clips_of(paths: Sequence[Path]) -> list[Clip]:
+    """The clips of several videos and folders, each video once.
+
+    One is called as in `clips`; where two would have one name, those are called by their place below the folder that
+    all have in common.
+    """
+    found: dict[Path, Clip] = {}
+    for path in paths:
+        for clip in clips(path):
+            found.setdefault(clip.source.resolve(), clip)
+    names = Counter(clip.id for clip in found.values())
+    common = Path(os.path.commonpath([path.parent for path in found])) if found else Path()
+    return [
+        clip
+        if names[clip.id] == 1
+        else replace(clip, id=safe_name("__".join(path.relative_to(common).with_suffix("").parts), path))
+        for path, clip in found.items()
+    ]

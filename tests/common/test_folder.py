@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from common.datasets.folder import clips, natural
-from common.errors import DataError
+from common.datasets import open_dataset
+from common.datasets.folder import clips, clips_of, natural
+from common.errors import DataError, UsageError
 
 
 def touch(*paths: Path) -> None:
@@ -33,3 +34,27 @@ def test_a_name_that_is_no_text_is_refused_in_a_sentence(tmp_path: Path) -> None
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")).write_bytes(b"x")
     with pytest.raises(DataError, match="can't name a clip"):
         clips(tmp_path)
+
+
+def test_several_paths_are_one_data_set_each_video_once(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "talk.mp4", tmp_path / "b" / "talk.mp4", tmp_path / "b" / "sub" / "x.mov", tmp_path / "odd")
+    found = {clip.id: clip.source for clip in clips_of([tmp_path / "odd", tmp_path / "a" / "talk.mp4", tmp_path / "b"])}
+    assert found == {
+        "odd": tmp_path / "odd",
+        "a__talk": tmp_path / "a" / "talk.mp4",
+        "b__talk": tmp_path / "b" / "talk.mp4",
+        "sub__x": tmp_path / "b" / "sub" / "x.mov",
+    }
+    again = clips_of([tmp_path / "b" / "talk.mp4", tmp_path / "b", tmp_path / "a" / ".." / "b" / "talk.mp4"])
+    assert [clip.id for clip in again] == ["talk", "sub__x"]
+
+
+def test_one_of_several_paths_that_is_not_there_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "talk.mp4")
+    with pytest.raises(UsageError, match=r"nothing at .*gone\.mp4"):
+        open_dataset([tmp_path / "talk.mp4", tmp_path / "gone.mp4"], tmp_path, print)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="There is no video in"):
+        open_dataset([tmp_path / "empty", tmp_path / "empty"], tmp_path, print)
+    found = open_dataset([tmp_path / "talk.mp4", tmp_path / "empty"], tmp_path, print)
+    assert (found.kind, found.root, [clip.id for clip in found.clips]) == ("folder", tmp_path, ["talk"])
