@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from common.errors import UsageError
 from common.manifest import Clip
+from common.patterns import fitting
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,8 @@ class Selection:
         UsageError
             If a name or pattern fits no clip.
         """
-        for pattern in self.only:
-            if not any(_fits(clip.id, pattern) for clip in clips):
-                near = difflib.get_close_matches(pattern, [clip.id for clip in clips], n=3)
-                cure = f"Did you mean {' or '.join(near)}?" if near else f"The first clips are {_first(clips)}."
-                raise UsageError(f"--only {pattern!r} fits no clip.", cure)
-        found = [clip for clip in clips if not self.only or any(_fits(clip.id, name) for name in self.only)]
+        wanted = set(fitting([clip.id for clip in clips], self.only, "--only"))
+        found = [clip for clip in clips if not self.only or clip.id in wanted]
         return found[: self.limit]
 
     def mine(self, clips: Sequence[Clip]) -> list[Clip]:
@@ -65,11 +60,3 @@ def read_shard(text: str) -> tuple[int, int]:
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"--shard {text!r} isn't i/n with i from 1 to n.", "As in --shard 1/4, --shard 2/4 ...")
     return int(match[1]), int(match[2])
-
-
-def _fits(name: str, pattern: str) -> bool:
-    return name == pattern or fnmatchcase(name, pattern)
-
-
-def _first(clips: Sequence[Clip]) -> str:
-    return ", ".join(clip.id for clip in clips[:3])

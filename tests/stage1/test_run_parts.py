@@ -75,7 +75,7 @@ def test_a_selection_takes_patterns_then_the_limit_then_the_shard() -> None:
 def test_a_pattern_that_fits_nothing_says_what_is_near() -> None:
     with pytest.raises(UsageError, match=r"'speaker_3' fits no clip.*Did you mean speaker_1"):
         Selection(only=("speaker_3",)).chosen([*CLIPS, Clip("speaker_1", Path("x"), "unsplit")])
-    with pytest.raises(UsageError, match=r"first clips are a1, a2, b1"):
+    with pytest.raises(UsageError, match=r"There are: a1, a2, b1, \.\.\.\."):
         Selection(only=("zzzzzz",)).chosen(CLIPS)
 
 
