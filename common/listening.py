@@ -1,4 +1,4 @@
-"""What stage 2 says of its cross-modal attention for one clip, and stage 3 draws: a number per moment and path."""
+"""What stage 2 says of its cross-modal attention for one clip, and stage 3 draws: two numbers per moment and path."""
 
 from __future__ import annotations
 
@@ -15,19 +15,28 @@ from common.files import written_whole
 #: Below a run's folder.
 LISTENING = "attention"
 
+#: Raise when the meaning of the numbers changes: files of another version are computed again.
+VERSION = 1
+
 
 @dataclass(frozen=True)
 class Listening:
     """The six cross-modal paths of a clip over its T frames.
+
+    A path m -> n brings something to the features of n. With ``pathway: paper`` a frame of m asks, and gets a mixture
+    of n's frames: m says which moments of n count, not what they hold. With ``pathway: released`` a frame of n asks,
+    and gets a mixture of m's.
 
     Attributes
     ----------
     paths : the six names, as in ``audio->visual``: the modality that the equations write first, and its target
     strength : (T, 6) float32, >= 0
         Norm of what the path added to the target's features at this moment, relative to the norm of those features
-        before. NaN where the path added nothing, as one of its modalities is absent.
+        before. It can be above 1. NaN where the path adds nothing or there are no such features: the modality that
+        asks, or the target, is absent at this moment, or none of the frames it could ask is there.
     attended : (T, 6) float32, >= 0
-        How much of the path's attention this moment got as a key, 1 being an even share. NaN where it is no key.
+        How much of the path's attention this moment got as one of the frames that were asked, 1 being an even share.
+        NaN where it is not one of them, as their modality is absent, and where nobody asked.
     """
 
     paths: tuple[str, ...]
@@ -41,6 +50,7 @@ def write_listening(run: Path, clip: str, content: str, listening: Listening) ->
     with written_whole(path) as partial, partial.open("wb") as file:
         np.savez(
             file,
+            version=np.asarray(VERSION),
             content=np.asarray(content),
             paths=np.asarray(listening.paths),
             strength=listening.strength,
@@ -62,8 +72,12 @@ def read_listening(run: Path, clip: str, content: str) -> Listening | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            if str(file["content"]) != content:
+            if int(file["version"]) != VERSION or str(file["content"]) != content:
                 return None
-            return Listening(tuple(file["paths"].tolist()), file["strength"], file["attended"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            found = Listening(tuple(file["paths"].tolist()), file["strength"], file["attended"])
+        shapes = found.strength.shape, found.attended.shape
+        if any(len(shape) != 2 or shape[1] != len(found.paths) for shape in shapes) or shapes[0] != shapes[1]:
+            raise ValueError(f"{len(found.paths)} paths, strength {shapes[0]}, attended {shapes[1]}")
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise CacheError(f"{path} can't be read ({error}).", "Delete it and ask for the attention again.") from error
+    return found

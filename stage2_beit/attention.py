@@ -14,6 +14,9 @@ from common.schema import MODALITIES, Modality
 
 Pathway = Literal["paper", "released"]
 
+#: Elements of a map that exist at a time where it isn't returned.
+BLOCK_ELEMENTS: Final = 2**22
+
 #: The six paths m -> n: (m, n).
 PATHS: Final[tuple[tuple[Modality, Modality], ...]] = tuple((m, n) for m in MODALITIES for n in MODALITIES if m != n)
 
@@ -107,6 +110,10 @@ class CrossModalAttention(nn.Module):
             {m: nn.Linear(d_k, dims[m], bias=False) for m in MODALITIES} if pathway == "released" else {}
         )
 
+    def roles(self, source: Modality, target: Modality) -> tuple[Modality, Modality]:
+        """Of the path source -> target: the modality that asks, and the one that has the keys and values."""
+        return (source, target) if self.pathway == "paper" else (target, source)
+
     def forward(
         self, features: Mapping[Modality, Tensor], present: Mapping[Modality, Tensor], need_weights: bool = False
     ) -> tuple[dict[Modality, Tensor], dict[str, Tensor] | None]:
@@ -130,7 +137,7 @@ class CrossModalAttention(nn.Module):
         enhanced = {m: features[m] if self.residual else torch.zeros_like(features[m]) for m in MODALITIES}
         maps: dict[str, Tensor] = {}
         for source, target in PATHS:
-            asks, answers = (source, target) if self.pathway == "paper" else (target, source)
+            asks, answers = self.roles(source, target)
             rate = self.dropout if self.training else 0.0
             path = masked_attention(q[asks], k[answers], v[answers], present[answers], rate)[:, 0]  # (B, T, d)
             if self.pathway == "released":
@@ -140,6 +147,49 @@ class CrossModalAttention(nn.Module):
                 weights = attention_weights(q[asks], k[answers], present[answers])[:, 0]  # (B, T, T)
                 maps[path_name(source, target)] = torch.where(present[asks][..., None], weights, 0)
         return enhanced, maps if need_weights else None
+
+    def in_blocks(
+        self,
+        features: Mapping[Modality, Tensor],
+        present: Mapping[Modality, Tensor],
+        source: Modality,
+        target: Modality,
+        rows: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """How much one path adds to each frame of one window, and how much attention each of its keys gets.
+
+        What the map (T, T) of `forward` would say, but its rows exist a few at a time, and only those of frames that
+        ask and columns of keys that are there. As `forward` in evaluation: without dropout.
+
+        Parameters
+        ----------
+        features : per modality (T, d_m) float
+        present : per modality (T,) bool
+        source, target : the path
+        rows : rows that exist at a time; by default as many as make `BLOCK_ELEMENTS`. Doesn't change the result
+
+        Returns
+        -------
+        added : (Q,) float >= 0
+            ||A_{m->n}(t)|| of the Q frames t that ask, in order; 0 where there is no key.
+        received : (K,) float >= 0
+            Of the K keys that are there, in order: the attention it got, summed over the frames that asked. They add
+            up to Q.
+        """
+        asks, answers = self.roles(source, target)
+        keys = features[answers][present[answers]]  # (K, d)
+        query = self.query[asks](features[asks][present[asks]])  # (Q, d_k)
+        key, value = self.key[answers](keys), self.value[answers](keys)
+        query = query * query.shape[-1] ** -0.5
+        added, received = [], key.new_zeros(len(keys))
+        for block in query.split(rows or max(1, BLOCK_ELEMENTS // max(1, len(keys)))):
+            weights = (block @ key.T).softmax(dim=-1)  # (rows, K)
+            path = weights @ value
+            if self.pathway == "released":
+                path = self.output[target](path)
+            added.append(path.norm(dim=-1))
+            received += weights.sum(dim=0)
+        return torch.cat(added), received
 
 
 class SelfAttention(nn.Module):

@@ -15,6 +15,14 @@ def main(debug: bool) -> None:
     """Stage 2: six-path cross-modal attention and BEiT refinement over the cached features."""
 
 
+fusion_option = click.option(
+    "--fusion",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of a trained fusion; the run's own where not given.",
+)
+
+
 @main.command()
 @recipe_options
 @place_options
@@ -27,12 +35,7 @@ def train(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, devic
 
 
 @main.command()
-@click.option(
-    "--fusion",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    help="Folder of a trained fusion; the run's own where not given.",
-)
+@fusion_option
 @place_options
 def export(fusion: Path | None, cache: Path, run: Path, device: str) -> None:
     """Write the refined features of all the run's clips to the cache."""
@@ -40,3 +43,16 @@ def export(fusion: Path | None, cache: Path, run: Path, device: str) -> None:
     from stage2_beit.train import FUSION
 
     export_clips(fusion or run / FUSION, cache, run, device, say)
+
+
+@main.command()
+@click.argument("clips", nargs=-1, metavar="[CLIP]...")
+@click.option("--all", "every", is_flag=True, help="All clips of the run.")
+@fusion_option
+@place_options
+def attend(clips: tuple[str, ...], every: bool, fusion: Path | None, cache: Path, run: Path, device: str) -> None:
+    """Write which modality each moment of some exported clips listened to, by name or pattern (talk*)."""
+    from stage2_beit.attend import attend as attend_clips
+    from stage2_beit.train import FUSION
+
+    attend_clips(fusion or run / FUSION, cache, run, device, say, only=clips, every=every)

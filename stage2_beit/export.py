@@ -60,7 +60,7 @@ def export(
     remarks = _check_encoders(record, manifest, fusion)
     window = recipe.stage2.window
     modalities = [modality for modality in recipe.stage2.modalities if modality not in without]
-    key = fingerprint("fused", CODE_VERSION, record["weights_sha256"], window.shaping(), modalities)
+    key = fused_key(record, recipe, modalities)
     folder = cache / FUSED / key
     remove_partials(folder)
     exported = [replace(clip, content=fingerprint(key, clip.content)) for clip in manifest.clips]
@@ -89,6 +89,12 @@ def export(
     else:
         say(f"Stage 2: all {len(exported)} clips are exported to {folder}; nothing to do, no model loaded.")
     return result
+
+
+def fused_key(record: dict[str, Any], recipe: Recipe, modalities: Sequence[Modality]) -> str:
+    """A fingerprint of what makes refined features of features: a trained fusion, its windows, what it may see."""
+    window = recipe.stage2.window.shaping()
+    return fingerprint("fused", CODE_VERSION, record["weights_sha256"], window, list(modalities))
 
 
 def refine(model: Any, data: FeatureWindows, batch: int) -> Array:
