@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
+from common.history import CHECKPOINTS
 from common.labels import balanced_draws, class_counts, class_remarks
 from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
 from common.recipe import Recipe, fingerprint
@@ -72,7 +73,7 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
         f"Stage 2: training on {len(clips['train'])} clips ({len(data['train'])} windows of "
         f"{recipe.stage2.window.frames} frames), selecting on {len(clips['validation'])}"
     )
-    checkpoints = run / "checkpoints" / f"{FUSION}-{key}"
+    checkpoints = run / CHECKPOINTS / f"{FUSION}-{key}"
     counts = _counts(manifest, data["train"])
     remarks = class_remarks(recipe.stage2.training, counts, manifest.classes, "stage2")
     if text is not None:
@@ -80,7 +81,7 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
         remarks += text.subwords.remarks()
     for remark in remarks:
         say(f"Note: {remark}")
-    fitted = _fit(recipe, manifest, data, counts, text, checkpoints, device, say)
+    fitted = _fit(recipe, manifest, data, counts, text, run, checkpoints, device, say)
     record = _record(recipe, manifest, key, fitted)
     save_model(folder, fitted.model, {**record, "remarks": [*manifest.remarks, *remarks], "counts": counts.tolist()})
     remove_checkpoints(checkpoints.parent, FUSION)
@@ -128,13 +129,14 @@ def _fit(
     data: dict[Split, FeatureWindows],
     counts: npt.NDArray[np.int64],
     text: Trainable | None,
+    run: Path,
     checkpoints: Path,
     device: str,
     say: Say,
 ) -> Any:
     import transformers
 
-    from common.training import fit
+    from common.training import Shown, fit
     from stage2_beit.build import build_model
 
     transformers.set_seed(recipe.seed)
@@ -155,6 +157,7 @@ def _fit(
         say=say,
         ignore=("refined", "attentions"),
         draws=draws,
+        shown=Shown(run, FUSION, recipe.model_dump(mode="json")),
     )
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
+from common.history import CHECKPOINTS
 from common.labels import (
     annotated,
     balanced_draws,
@@ -100,8 +101,8 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     remarks = class_remarks(recipe.stage3.training, counts, manifest.classes, "stage3")
     for remark in remarks:
         say(f"Note: {remark}")
-    checkpoints = run / "checkpoints" / f"{HEAD}-{key}"
-    fitted = _fit(recipe, data, counts, checkpoints, device, say)
+    checkpoints = run / CHECKPOINTS / f"{HEAD}-{key}"
+    fitted = _fit(recipe, data, counts, run, checkpoints, device, say)
     record = {**_record(recipe, manifest, key, fitted), "remarks": [*manifest.remarks, *remarks]}
     if recipe.categorical:
         record["counts"] = counts.tolist()
@@ -135,13 +136,14 @@ def _fit(
     recipe: Recipe,
     data: dict[str, LabelledFrames],
     counts: npt.NDArray[np.int64],
+    run: Path,
     checkpoints: Path,
     device: str,
     say: Callable[[str], None],
 ) -> Any:
     import transformers
 
-    from common.training import fit
+    from common.training import Shown, fit
 
     training = recipe.stage3.training
     transformers.set_seed(recipe.seed)
@@ -161,6 +163,7 @@ def _fit(
         say=say,
         ignore=("intensity", "theta"),
         draws=balanced_draws(data["train"].labels[:, None], counts) if balanced else None,
+        shown=Shown(run, HEAD, recipe.model_dump(mode="json")),
     )
 
 

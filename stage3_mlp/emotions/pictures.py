@@ -12,12 +12,12 @@ import matplotlib.image
 import numpy as np
 import numpy.typing as npt
 
+from common.canvas import Picture
+from common.curves import CLASS_SCORES, training_curves
 from common.files import written_whole
 from common.manifest import LEAKS, Protocol
-from stage3_mlp.canvas import INK, PREDICTED, TRUE, Picture
 from stage3_mlp.emotions.charts import class_distribution, confusion_matrix, fused_plane, nothing, per_class_bars
 from stage3_mlp.emotions.predictions import EmotionPrediction
-from stage3_mlp.pictures import Curve, training_curves
 
 History = Sequence[dict[str, float]]
 
@@ -29,11 +29,6 @@ PICTURES = (
     "training_curves.png",
     "class_distribution.png",
     "pca.png",
-)
-_SCORES: tuple[Curve, ...] = (
-    ("eval_accuracy", "accuracy", PREDICTED, "--"),
-    ("eval_macro_f1", "macro F1", TRUE, "-."),
-    ("eval_weighted_f1", "weighted F1", INK, "-"),
 )
 
 
@@ -63,7 +58,7 @@ def draw(
         per_class_bars(metrics["per_class"]),
         class_distribution(distribution, classes),
         fused_plane(predictions, classes, metrics["seed"]),
-        {stage: training_curves(rows, "validation scores", _SCORES, stage) for stage, rows in histories.items()},
+        {stage: training_curves(rows, "validation scores", CLASS_SCORES, stage) for stage, rows in histories.items()},
     )
 
 

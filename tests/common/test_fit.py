@@ -7,58 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel, TrainerCallback
-from transformers.utils import ModelOutput
+from small_fit import fitted
+from transformers import TrainerCallback
 
 from common import training
 from common.device import torch_device
 from common.errors import UsageError
-from common.recipe import Training
-
-
-class Linear(PreTrainedModel):
-    """The smallest model of classes, which remembers what it was shown in training."""
-
-    config_class = PreTrainedConfig
-
-    def __init__(self, config: PreTrainedConfig) -> None:
-        super().__init__(config)
-        self.layer = nn.Linear(3, 3)
-        self.shown: list[int] = []
-        self.post_init()
-
-    def forward(self, features: Tensor, labels: Tensor | None = None) -> ModelOutput:
-        logits = self.layer(features)
-        assert labels is not None
-        if self.training:
-            self.shown += labels.tolist()
-        return ModelOutput(loss=nn.functional.cross_entropy(logits, labels), prediction=logits)
-
-
-def items(labels: list[int]) -> list[dict[str, Any]]:
-    return [{"features": np.eye(3, dtype=np.float32)[label], "labels": label} for label in labels]
-
-
-def collate(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
-    return {name: torch.as_tensor(np.array([item[name] for item in batch])) for name in batch[0]}
-
-
-def fitted(folder: Path, labels: list[int], draws: Any = None, device: str = "cpu", **settings: Any) -> training.Fitted:
-    chosen = Training(loss="focal", batch_size=10, learning_rate=0.1, **settings)
-    return training.fit(
-        Linear(PreTrainedConfig()),
-        items(labels),
-        items([0, 1, 2]),
-        chosen,
-        collate=collate,
-        checkpoints=folder,
-        seed=0,
-        device=device,
-        say=lambda text: None,
-        draws=draws,
-    )
 
 
 def test_classes_are_learnt_and_the_epoch_is_selected_by_weighted_f1(tmp_path: Path) -> None:

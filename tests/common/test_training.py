@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from common.measures import CCC, WEIGHTED_F1
-from common.training import _by_epoch, last_checkpoint
+from common.history import by_epoch
+from common.training import last_checkpoint
 
 
 def test_the_last_whole_checkpoint_is_found_and_halves_are_removed(tmp_path: Path) -> None:
@@ -29,6 +29,6 @@ def test_the_log_becomes_one_row_an_epoch() -> None:
         {"epoch": 2.0, "eval_ccc_mean": 0.2},
         {"epoch": 2.0, "train_runtime": 3.0},
     ]
-    rows = _by_epoch(log, CCC)
+    rows = by_epoch(log)
     assert [(row["epoch"], row["loss"], row["eval_ccc_mean"]) for row in rows] == [(1, 0.5, 0.1), (2, 0.4, 0.2)]
-    assert _by_epoch([{"epoch": 1.0, "eval_weighted_f1": 0.3}], WEIGHTED_F1) == [{"epoch": 1, "eval_weighted_f1": 0.3}]
+    assert by_epoch([{"epoch": 1.0, "eval_weighted_f1": 0.3}]) == [{"epoch": 1, "eval_weighted_f1": 0.3}]

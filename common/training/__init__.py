@@ -1,11 +1,11 @@
-"""What stages 2 and 3 share around ``transformers.Trainer``: settings, selection, resuming, one line an epoch.
+"""What stages 2 and 3 share around ``transformers.Trainer``: settings, selection, resuming, and what is to be seen.
 
 The epoch is selected on the validation split, by a `common.measures.Measure` over all of its labelled rows at once.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import shutil
 from collections.abc import Callable
@@ -22,9 +22,14 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 
 from common.device import torch_device
 from common.errors import TrainingError, UsageError
+from common.history import STAGES, History, by_epoch, checkpoints_of, read_state
 from common.measures import Measure, measure_for
 from common.models import quiet
 from common.recipe import Training
+from common.training.progress import Progress
+from common.training.shown import Board, Curves, Shown
+
+__all__ = ["Fitted", "Shown", "fit", "last_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Fitted:
     """A trained model with its best epoch's weights, and one row of figures per epoch."""
 
     model: Any
-    history: list[dict[str, float]]
+    history: History
     best: dict[str, float]
     measure: Measure
 
@@ -55,6 +60,7 @@ def fit(
     say: Callable[[str], None],
     ignore: tuple[str, ...] = (),
     draws: npt.NDArray[np.float64] | None = None,
+    shown: Shown | None = None,
 ) -> Fitted:
     """Train ``model`` and give it back with the weights of its best epoch.
 
@@ -70,6 +76,7 @@ def fit(
     ignore : names of the forward's outputs that scoring doesn't need
     draws : (N,) float64, optional
         How likely each training item is to be drawn, with replacement, N in an epoch; all once where not given.
+    shown : where TensorBoard's log and the run's curves are written; nowhere where not given
 
     Raises
     ------
@@ -79,7 +86,7 @@ def fit(
     transformers.set_seed(seed)
     quiet()
     measure = measure_for(categorical=settings.categorical)
-    callbacks: list[TrainerCallback] = [_Lines(say, settings.epochs, measure)]
+    callbacks: list[TrainerCallback] = [_Finite()]
     if settings.warmup_steps:
         callbacks.append(_WarmUp(settings.warmup_steps))
     if settings.early_stop_epochs is not None:
@@ -99,27 +106,34 @@ def fit(
         ),
     )
     trainer.remove_callback(transformers.PrinterCallback)
+    progress = Progress(
+        say,
+        settings.epochs,
+        measure,
+        title=STAGES[shown.stage] if shown else "",
+        patience_epochs=settings.early_stop_epochs,
+        loss_now=trainer.loss_so_far,
+    )
+    watchers = [progress, *((Board(shown, measure), Curves(shown)) if shown else ())]
+    for watcher in watchers:
+        trainer.add_callback(watcher)
     resume = last_checkpoint(checkpoints)
     if resume is not None:
         say(f"  goes on from {resume.name}")
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
-    history = _by_epoch(trainer.state.log_history, measure)
+    with contextlib.ExitStack() as ended:  # by its end, an error or Ctrl-C: what is to be seen is brought up to date
+        for watcher in watchers:
+            ended.callback(watcher.close)
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
+    history = by_epoch(trainer.state.log_history)
     return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint in ``folder`` that was written whole; those a kill left behind are removed.
-
-    The Trainer writes ``trainer_state.json`` last, so a checkpoint without a readable one is not whole.
-    """
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in found:
-        try:
-            json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            shutil.rmtree(path)
-        else:
+    """The newest checkpoint in ``folder`` that was written whole; those a kill left behind are removed."""
+    for path in checkpoints_of(folder):
+        if read_state(path) is not None:
             return path
+        shutil.rmtree(path)
     return None
 
 
@@ -135,6 +149,11 @@ class _Trainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         # From torch's default generator, whose state a checkpoint keeps.
         return WeightedRandomSampler(self._draws.tolist(), len(self._draws), replacement=True)
+
+    def loss_so_far(self) -> float:
+        """The mean training loss since the last log: of the epoch in hand, as the log will have it at its end."""
+        steps = self.state.global_step - self._globalstep_last_logged
+        return float(self._tr_loss.item()) / steps if steps else math.nan
 
 
 def _check_precision(settings: Training, kind: str) -> None:
@@ -180,31 +199,17 @@ def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, de
     )
 
 
-class _Lines(TrainerCallback):
-    """One line an epoch."""
-
-    def __init__(self, say: Callable[[str], None], epochs: int, measure: Measure) -> None:
-        self.say = say
-        self.epochs = epochs
-        self.measure = measure
-        self.loss = math.nan
+class _Finite(TrainerCallback):
+    """Ends a training whose loss or gradient is no number any more."""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        logs = logs or {}
         for name in ("loss", "grad_norm"):
-            if name in logs and not math.isfinite(logs[name]):
+            value = (logs or {}).get(name, 0.0)
+            if not math.isfinite(value):
                 raise TrainingError(
-                    f"The {name} is {logs[name]} at step {state.global_step}.",
+                    f"The {name} is {value} at step {state.global_step}.",
                     "Lower the learning rate, or look for extreme labels; the last checkpoint is kept.",
                 )
-        self.loss = logs.get("loss", self.loss)
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **rest: Any) -> None:
-        rate = rest["optimizer"].param_groups[0]["lr"]
-        self.say(
-            f"  epoch {round(state.epoch)}/{self.epochs}  loss {self.loss:.4f}  "
-            f"{self.measure.in_words(metrics)}  lr {rate:.1e}"
-        )
 
 
 class _WarmUp(TrainerCallback):
@@ -217,12 +222,3 @@ class _WarmUp(TrainerCallback):
         if state.global_step < self.steps:
             for group in rest["optimizer"].param_groups:
                 group["lr"] = args.learning_rate * (state.global_step + 1) / self.steps
-
-
-def _by_epoch(log: list[dict[str, float]], measure: Measure) -> list[dict[str, float]]:
-    """The Trainer's log as one row per epoch."""
-    rows: dict[int, dict[str, float]] = {}
-    for entry in log:
-        if "loss" in entry or measure.key in entry:
-            rows.setdefault(round(entry["epoch"]), {}).update(entry)
-    return [{**row, "epoch": epoch} for epoch, row in sorted(rows.items())]

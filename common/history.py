@@ -1,0 +1,86 @@
+"""The epochs of a run's trainings, one row of figures each: of those that ended, and of those that were stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from common.artefacts import RECORD, read_record
+
+#: Below a run's folder: one folder for each training that hasn't ended, ``<stage>-<fingerprint>``.
+CHECKPOINTS: Final = "checkpoints"
+#: Folder of a stage's model in a run, in the order of training, and what the stage is called.
+STAGES: Final = {"fusion": "Stage 2", "head": "Stage 3"}
+
+_STATE = "trainer_state.json"
+
+#: A row per epoch: ``epoch`` from 1, ``loss``, ``learning_rate``, ``grad_norm``, ``eval_...`` of the validation split.
+History = list[dict[str, float]]
+
+
+def by_epoch(log: Iterable[dict[str, float]]) -> History:
+    """The Trainer's log as one row per epoch; what it says of the whole training is left out."""
+    rows: dict[int, dict[str, float]] = {}
+    for entry in log:
+        if "loss" in entry or any(key.startswith("eval_") for key in entry):
+            rows.setdefault(round(entry["epoch"]), {}).update(entry)
+    return [{**row, "epoch": epoch} for epoch, row in sorted(rows.items())]
+
+
+def checkpoints_of(folder: Path) -> list[Path]:
+    """The checkpoints of one training, the newest first; the first may be half-written."""
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+
+
+def read_state(checkpoint: Path) -> dict[str, Any] | None:
+    """The Trainer's state in a checkpoint; None where it isn't whole, as the state is written last."""
+    try:
+        state = json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def history_so_far(run: Path) -> dict[str, History]:
+    """The epochs of a run's trainings by stage, ``Stage 2`` before ``Stage 3``; nothing in the run is changed.
+
+    Of a training that ended they come from its record; of one that was stopped, or is going on, from its last whole
+    checkpoint. A stage with neither is left out. So is a head whose fusion is being trained again: it belongs to
+    the fusion before.
+
+    Raises
+    ------
+    CacheError
+        If a record can't be read.
+    """
+    found: dict[str, History] = {}
+    for stage, title in STAGES.items():
+        recorded = (run / stage / RECORD).is_file()
+        record = read_record(run / stage, made_by="make test") if recorded else {}
+        unfinished = _unfinished(run, stage, record.get("fingerprint"))
+        history = unfinished if unfinished is not None else record.get("history", [])
+        if history:
+            found[title] = history
+        if unfinished is not None:
+            break
+    return found
+
+
+def _unfinished(run: Path, stage: str, ended: str | None) -> History | None:
+    """What the newest checkpoint of a training that didn't end says; None where there is no such training.
+
+    A training that ends removes the checkpoints of its stage. Should it be killed before that, those with the
+    fingerprint of the record are its own.
+    """
+    trainings = [path for path in (run / CHECKPOINTS).glob(f"{stage}-*") if path.name != f"{stage}-{ended}"]
+    states: list[tuple[float, dict[str, Any]]] = []
+    for training in trainings:
+        whole: Sequence[Path] = [path for path in checkpoints_of(training) if read_state(path) is not None]
+        state = read_state(whole[0]) if whole else None
+        if state is not None:
+            states.append(((whole[0] / _STATE).stat().st_mtime, state))
+    if not states:
+        return None
+    return by_epoch(max(states, key=lambda found: found[0])[1].get("log_history", []))
