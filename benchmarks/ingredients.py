@@ -21,10 +21,10 @@ from common.bootstrap import interval, mean_ccc_draws
 from common.manifest import Manifest, read_manifest
 from common.recipe import Recipe, load_recipe
 from stage3_mlp.scoring import figures
+from stage3_mlp.tables import in_lines, write_study
 from studies.chain import Places, Scored
 from studies.folds import train_folds
 from studies.seeds import run_seeds, seed_recipes, summary
-from studies.tables import in_lines, write_study
 
 #: Sizes for the embedded corpus: clips of seven seconds. BEiT's weights fit no other width than 768.
 EMBEDDED = (

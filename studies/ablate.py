@@ -15,10 +15,10 @@ from common.errors import UsageError
 from common.manifest import read_manifest
 from common.recipe import Recipe
 from common.schema import MODALITIES, Modality
-from stage3_mlp.test import about
+from stage3_mlp.studied import about
+from stage3_mlp.tables import in_lines, write_study
 from studies.chain import Places, Scored, notes
 from studies.seeds import run_seeds, summary
-from studies.tables import in_lines, write_study
 
 ABLATION = "ablation"
 REPEATS = 1000

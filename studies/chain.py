@@ -79,5 +79,5 @@ def train_and_score(recipe: Recipe, manifest: Manifest, run: Path, places: Place
     train_fusion(recipe, cache, run, device, detail)
     export(run / FUSION, cache, run, device, detail)
     train_head(recipe, cache, run, device, detail)
-    metrics = score_run(cache, run, device, detail)
+    metrics = score_run(cache, run, device, detail, pages="none")
     return Scored(run, outcome_of(manifest.classes), metrics, scored_predictions(cache, run, device))

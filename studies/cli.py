@@ -92,16 +92,3 @@ def missing(cache: Path, run: Path, device: str, verbose: bool) -> None:
     from studies.missing import study_missing
 
     study_missing(places(cache, run, device, verbose))
-
-
-@main.command()
-@click.argument("one", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("other", type=click.Path(path_type=Path, file_okay=False))
-@place_options
-def compare(one: Path, other: Path, cache: Path, run: Path, device: str) -> None:
-    """Is run ONE better than run OTHER? By a paired bootstrap over their clips, and over the seeds of `seeds`."""
-    from studies.compare import compare as study
-    from studies.compare import say_comparison
-
-    where = places(cache, run, device, False)
-    say_comparison(one, other, study(one, other, where), where)

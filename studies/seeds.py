@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from common.bootstrap import interval
-from common.errors import CacheError, UsageError
+from common.errors import UsageError
 from common.manifest import Manifest, read_manifest
 from common.recipe import Recipe
+from stage3_mlp.compare.runs import SEEDS
+from stage3_mlp.tables import in_lines, write_study
 from studies.chain import Places, Scored, notes, train_and_score
-from studies.tables import in_lines, write_study
-
-SEEDS = "seeds"
 
 
 def seed_recipes(recipe: Recipe, number: int) -> list[Recipe]:
@@ -75,19 +74,3 @@ def study_seeds(recipe: Recipe, number: int, places: Places) -> dict[str, Any]:
     )
     places.say(f"Table: {path}")
     return found
-
-
-def seeds_of(run: Path) -> list[Path]:
-    """The runs that `study_seeds` left below ``run``, or ``run`` alone where there are none.
-
-    Raises
-    ------
-    CacheError
-        If ``run`` isn't a trained run either.
-    """
-    found = [path for path in (run / SEEDS).glob("*") if (path / "head" / "record.json").is_file()]
-    if found:
-        return sorted(found, key=lambda path: int(path.name))
-    if not (run / "head" / "record.json").is_file():
-        raise CacheError(f"There is no trained run in {run}.", "Name a run that `make test` or `make seeds` has made.")
-    return [run]

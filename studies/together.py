@@ -11,9 +11,9 @@ from common.files import write_json
 from common.manifest import read_manifest
 from common.provenance import provenance
 from common.recipe import Recipe
+from stage3_mlp.tables import in_lines, write_study
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
 from studies.chain import Places, Scored, notes
-from studies.tables import in_lines, write_study
 
 
 def score_together(

@@ -51,18 +51,13 @@ def test_an_ablation_has_every_subset_and_shares_that_add_up(chain: Chain) -> No
     assert again.output.count("is trained with these settings") == 14  # two stages, seven subsets
 
 
-def test_seeds_give_a_mean_and_a_spread_and_can_be_compared(chain: Chain) -> None:
+def test_seeds_give_a_mean_and_a_spread(chain: Chain) -> None:
     result = study(chain, "seeds", "--seeds", "2")
     assert result.exit_code == 0, result.output
     rows = table(chain.run / "seeds" / "seeds.csv")
     assert [row["seed"] for row in rows] == ["7", "8"]
     summary = json.loads((chain.run / "seeds" / "seeds.json").read_text())["summary"]
     assert summary["mean"] == pytest.approx(sum(float(row["mean"]) for row in rows) / 2) and summary["spread"] > 0
-    first, second = (str(chain.run / "seeds" / seed) for seed in ("7", "8"))
-    compared = study(chain, "compare", first, second, recipe=False)
-    assert compared.exit_code == 0 and "95 %" in compared.output, compared.output
-    itself = study(chain, "compare", str(chain.run), str(chain.run), recipe=False)
-    assert "(2 seeds)" in itself.output and "difference +0.0000" in itself.output
 
 
 def test_withheld_modalities_change_the_score_and_nothing_withheld_does_not(chain: Chain) -> None:
@@ -93,6 +88,5 @@ def test_folds_select_on_each_part_once_and_score_their_mean(chain: Chain) -> No
 def test_what_cannot_be_studied_is_said(chain: Chain, tmp_path: Path) -> None:
     alone = study(chain, "ablate", settings=("stage2.modalities=[text]",))
     assert alone.exit_code == 2 and "small has text alone" in alone.output
-    assert study(chain, "compare", str(tmp_path / "no"), str(chain.run), recipe=False).exit_code == 1
     nothing = CliRunner().invoke(main, ["missing", "--run", str(tmp_path / "no"), "--cache", str(chain.cache)])
     assert nothing.exit_code == 1 and "no trained model" in nothing.output

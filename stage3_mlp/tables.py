@@ -1,4 +1,4 @@
-"""A study's table: to the terminal, as CSV, and with all behind it as JSON."""
+"""Tables of figures: to the terminal as lines, as CSV, and with all behind them as JSON."""
 
 from __future__ import annotations
 
@@ -19,17 +19,28 @@ def write_study(folder: Path, name: str, rows: Sequence[Row], **details: Any) ->
 
     Parameters
     ----------
-    rows : dicts with the same keys; floats are written at full precision, None and NaN as an empty cell
-    details : further JSON values; where ``protocol`` is the published one, each row of the CSV says that it leaks
+    rows : as in `write_rows`
+    details : further JSON values, ``protocol`` among them where the data set has one
     """
-    if details.get("protocol") == "published":
+    path = write_rows(folder / f"{name}.csv", rows, str(details.get("protocol", "")))
+    write_json(folder / f"{name}.json", {"rows": list(rows), **details, "provenance": provenance()})
+    return path
+
+
+def write_rows(path: Path, rows: Sequence[Row], protocol: str = "") -> Path:
+    """Write a CSV whole.
+
+    Parameters
+    ----------
+    rows : dicts with the same keys; floats are written at full precision, None and NaN as an empty cell
+    protocol : where it is ``published``, each row says that it leaks
+    """
+    if protocol == "published":
         rows = [{**row, "note": LEAKS} for row in rows]
-    path = folder / f"{name}.csv"
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows({key: None if value != value else value for key, value in row.items()} for row in rows)
-    write_json(folder / f"{name}.json", {"rows": list(rows), **details, "provenance": provenance()})
     return path
 
 
