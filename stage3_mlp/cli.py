@@ -27,28 +27,88 @@ def train(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, devic
 
 
 @main.command()
+@click.option(
+    "--no-video", is_flag=True, help="The pages of the best and the worst clips come without their video: faster."
+)
 @place_options
-def test(cache: Path, run: Path, device: str) -> None:
+def test(no_video: bool, cache: Path, run: Path, device: str) -> None:
     """Score the run's head on its test split: predictions.csv, metrics.json, report.html."""
     from stage3_mlp.test import test as score_run
 
-    score_run(cache, run, device, say)
+    score_run(cache, run, device, say, pages="without video" if no_video else "with video")
 
 
 @main.command()
+@place_options
+def report(cache: Path, run: Path, device: str) -> None:
+    """What there is of a run, finished or stopped, and what is missing: report.html in the run. Loads no model."""
+    from stage3_mlp.state_page import report as write_report
+
+    write_report(run, cache, say)
+
+
+@main.command()
+@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Where each video gets its folder; by default predict/ in the run.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting of the run's stage 1, as in stage1.faces.policy=all; may be repeated.",
+)
+@click.option("--no-video", is_flag=True, help="No overlay.mp4, and a page without the video: much faster.")
 @click.option(
     "--head",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
-    help="Folder of a trained head; the run's own where not given.",
+    help="Without VIDEOS: folder of a trained head; the run's own where not given.",
 )
 @place_options
-def predict(head: Path | None, cache: Path, run: Path, device: str) -> None:
-    """Predict all of the run's clips, labelled or not: valence and arousal of frames, or emotions of utterances."""
-    from stage3_mlp.predict import predict as predict_run
+def predict(
+    videos: tuple[Path, ...],
+    out: Path | None,
+    overrides: tuple[str, ...],
+    no_video: bool,
+    head: Path | None,
+    cache: Path,
+    run: Path,
+    device: str,
+) -> None:
+    """Predict VIDEOS (files and folders) with a trained run: tables, the video with its prediction drawn in, a page.
+
+    A run of emotion classes takes a table of utterances instead. Without VIDEOS all of the run's own clips are
+    predicted, labelled or not: predictions.csv and .parquet in the run. The features of VIDEOS lie with their
+    predictions; --cache is where the run's own are.
+    """
+    from stage3_mlp.predict import predict_own, predict_videos
     from stage3_mlp.train import HEAD
 
-    predict_run(head or run / HEAD, cache, run, device, say)
+    if not videos:
+        predict_own(head or run / HEAD, cache, run, device, say)
+        return
+    done = predict_videos(videos, run, out or run / "predict", device, say, settings=overrides, pictures=not no_video)
+    if not done:
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("clips", nargs=-1, required=True, metavar="CLIP...")
+@click.option("--no-video", is_flag=True, help="Without the video: faster.")
+@place_options
+def page(clips: tuple[str, ...], no_video: bool, cache: Path, run: Path, device: str) -> None:
+    """Write clips/<clip>.html for some of the run's own clips, by name or pattern (talk*).
+
+    With the attention of the six paths, where `python -m stage2_beit attend` has written it.
+    """
+    from stage3_mlp.views.own import show
+
+    show(clips, cache, run, device, say, pictures=not no_video)
 
 
 @main.command()
@@ -73,3 +133,30 @@ def submit(sample_file: Path, out: Path | None, allow_missing_clips: bool, cache
 
     target = out or run / "submission.txt"
     write_submission(sample_file, target, cache, run, device, say, allow_missing_clips=allow_missing_clips)
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Folder of the page and its tables; by default compare/ in the first run.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("cache"),
+    show_default=True,
+    help="Folder of the cached features.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+def compare(runs: tuple[Path, ...], out: Path | None, cache: Path, device: str) -> None:
+    """Which of two RUNS or more is better? Each pair by a paired bootstrap over clips; over seeds where there are some.
+
+    A run is its folder, as in runs/demo; where `make seeds` was run in it, its trainings are meant, all of them.
+    """
+    from stage3_mlp.compare.compare import COMPARE
+    from stage3_mlp.compare.compare import compare as compare_runs
+
+    compare_runs(runs, cache, device, out or runs[0] / COMPARE, say)

@@ -62,9 +62,17 @@ class Dimensions(Outcome):
 
     def write_report(self, folder: Path, predictions: Sequence[Any], **known: Any) -> None:
         from stage3_mlp.report import write_test_report
+        from stage3_mlp.split_labels import split_labels
 
-        page = folder / "report.html"
-        write_test_report(page, metrics=known["metrics"], predictions=predictions, histories=known["histories"])
+        write_test_report(
+            folder / "report.html",
+            metrics=known["metrics"],
+            predictions=predictions,
+            histories=known["histories"],
+            labels=split_labels(known["cache"], known["manifest"]),
+            studies=known["studies"],
+            pages=known.get("pages"),
+        )
 
     def lines(self, metrics: dict[str, Any]) -> list[str]:
         intervals = metrics["intervals"]

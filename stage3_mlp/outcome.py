@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.manifest import CachedClip, Manifest, Protocol
+from common.recipe import fingerprint
 
 
 class Outcome(ABC):
@@ -50,7 +51,13 @@ class Outcome(ABC):
 
     @abstractmethod
     def write_report(self, folder: Path, predictions: Sequence[Any], **known: Any) -> None:
-        """Write the page of a test run, and what belongs to it: ``metrics``, ``histories``, ``cache``, ``manifest``."""
+        """Write the page of a test run, and what belongs to it.
+
+        Parameters
+        ----------
+        known : ``metrics``, ``histories``, ``cache``, ``manifest`` (of the fused features), ``studies``, and perhaps
+            ``pages``, from clips to the URLs of their pages
+        """
 
     @property
     @abstractmethod
@@ -94,6 +101,12 @@ class Outcome(ABC):
     @abstractmethod
     def interval_of(self) -> str:
         """Its key among the intervals."""
+
+
+def model_identity(record: dict[str, Any]) -> str:
+    """A fingerprint of what predicts, by the record of its head: its weights, and what else shapes its predictions."""
+    outcome = outcome_of(record.get("classes", []))  # an earlier version knew none
+    return fingerprint("scored", record["weights_sha256"], outcome.identity(record))
 
 
 def outcome_of(classes: Sequence[str]) -> Outcome:

@@ -1,4 +1,4 @@
-"""The pictures of the reports: distributions on the circumplex, timelines, paths, training curves."""
+"""The pictures of the reports: distributions on the circumplex, timelines, training curves."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from common.curves import Curve as Curve
+from common.curves import training_curves as training_curves
 from common.polar import to_polar
 from common.schema import Modality
 from common.timeline import frame_edges_s
 from stage3_mlp.canvas import (
     FAINT,
-    INK,
     PREDICTED,
     TRUE,
     Picture,
@@ -35,41 +35,47 @@ from stage3_mlp.canvas import (
 from stage3_mlp.predictions import ClipPrediction
 
 Floats = npt.NDArray[np.floating]
-#: A name, "predicted" or "true", and its values: (N, 2) valence and arousal, finite, N >= 1.
+#: A name, one of `_LOOKS`, and its values: (N, 2) valence and arousal, finite, N >= 1.
 Cloud = tuple[str, Floats]
-#: Of training: key in the history, label, colour, stroke.
-Curve = tuple[str, str, str, str]
 
 #: Frames up to which a timeline is drawn frame by frame, and the stretches a longer one is drawn in.
 MAX_POINTS = 1200
 MAX_STRETCHES = 300
 #: Columns of the bars under a timeline.
 BAR_COLUMNS = 600
-#: Points drawn of a path; those of a longer clip are means of neighbouring frames.
-MAX_PATH_POINTS = 1000
 #: Along each axis of the density.
 CELLS = 40
 #: Of the polar histogram: 10 degrees each, drawn as an arc of so many points.
 SECTORS = 36
 ARC_POINTS = 8
 
+#: How a distribution is drawn: colour, and stroke of its line, or "" for an area.
+_LOOKS = {
+    "true": (TRUE, ""),
+    "predicted": (PREDICTED, "-"),
+    "training": (FAINT, ""),
+    "validation": (TRUE, "--"),
+    "test": (PREDICTED, "-"),
+}
+#: Of words that stand in the ground: fainter than the ink, and still to be read.
+_SOFT = "#5a626b"
+#: In the corners of a circumplex, where each quadrant's feelings are, after Russell (1980).
+_FEELINGS = {
+    (0.99, 0.99): "excited\nhappy",
+    (0.01, 0.99): "afraid\nangry",
+    (0.01, 0.01): "sad\nbored",
+    (0.99, 0.01): "content\ncalm",
+}
 #: What a row of features stands for, in the words of a page.
 SOURCES: dict[Modality, str] = {"visual": "face", "audio": "sound", "text": "words"}
 
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#a5cfe8", "#4a9ccd", PREDICTED, "#08263d"])
 _PRESENCE = LinearSegmentedColormap.from_list("presence", ["#8a909700", FAINT])
-_TIME = LinearSegmentedColormap.from_list("time", ["#c07a00", "#2a8f77", "#4a3b9b"])
 
 #: Of the labels around the polar histogram, from angle 0 on, so that they stay clear of the circle.
 _SIDES: tuple[Literal["left", "center", "right"], ...] = (
     *("left", "left", "center", "right"),
     *("right", "right", "center", "left"),
-)
-_LOSSES = (("loss", "training", PREDICTED, "-"), ("eval_loss", "validation", TRUE, "-"))
-_CONCORDANCES = (
-    ("eval_ccc_valence", "valence", PREDICTED, "--"),
-    ("eval_ccc_arousal", "arousal", TRUE, "-."),
-    ("eval_ccc_mean", "mean", INK, "-"),
 )
 
 
@@ -87,6 +93,17 @@ def circumplex_density(clouds: Sequence[Cloud]) -> list[Picture]:
         circumplex(axes, edge)
         cells = axes.pcolormesh(edges, edges, np.ma.masked_equal(share, 0), cmap=_DENSITY, norm=norm)
         axes.set_title(name, loc="left")
+        for (right, up), words in _FEELINGS.items():
+            axes.text(
+                right,
+                up,
+                words,
+                transform=axes.transAxes,
+                ha="right" if right > 0.5 else "left",
+                va="top" if up > 0.5 else "bottom",
+                fontsize=7.5,
+                color=_SOFT,
+            )
         bar = figure.colorbar(
             cells, ax=axes, label="frames per cell, %", format="%g", location="bottom", aspect=35, shrink=0.75
         )
@@ -109,10 +126,11 @@ def angle_distribution(clouds: Sequence[Cloud]) -> Picture:
         intensity, theta = to_polar(*points.T)
         moved = theta[intensity > 0]
         share = np.repeat(100 * np.histogram(moved, edges)[0] / max(len(moved), 1), ARC_POINTS)
-        if name == "true":
-            axes.fill(angles, share, color=TRUE, alpha=0.4, linewidth=0, label=name)
+        colour, stroke = _LOOKS[name]
+        if stroke:
+            axes.plot(np.append(angles, angles[0]), np.append(share, share[0]), stroke, color=colour, label=name)
         else:
-            axes.plot(np.append(angles, angles[0]), np.append(share, share[0]), color=PREDICTED, label=name)
+            axes.fill(angles, share, color=colour, alpha=0.4, linewidth=0, label=name)
         if left_out := len(theta) - len(moved):
             still.append(f"Without an angle and left out: {counted(left_out, f'{name} value')} at exactly (0, 0).")
     names = ["valence\n+", "45°", "arousal +", "135°", "valence\n−", "−135°", "arousal −", "−45°"]
@@ -125,7 +143,7 @@ def angle_distribution(clouds: Sequence[Cloud]) -> Picture:
     axes.set(ylim=(0, None), rlabel_position=22)
     for label in axes.get_yticklabels():
         label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    figure.legend(loc="outside lower center", ncol=2)
+    figure.legend(loc="outside lower center", ncol=3)
     alt = f"Polar histogram of the angle theta in steps of 10 degrees: {_names(clouds)}."
     return finished(figure, alt, " ".join(still))
 
@@ -139,13 +157,14 @@ def intensity_distribution(clouds: Sequence[Cloud]) -> Picture:
     edges = np.linspace(0, max(1.45, *(float(values.max()) for values in intensities)), 30)
     for (name, _), values in zip(clouds, intensities, strict=True):
         share = 100 * np.histogram(values, edges)[0] / len(values)
-        look = {"color": TRUE, "alpha": 0.4, "fill": True} if name == "true" else {"color": PREDICTED}
-        axes.stairs(share, edges, linewidth=1.3, label=name, **look)
+        colour, stroke = _LOOKS[name]
+        look = {"linestyle": stroke} if stroke else {"alpha": 0.4, "fill": True}
+        axes.stairs(share, edges, color=colour, linewidth=1.3, label=name, **look)
     axes.axvline(1, color=FAINT, linestyle=":", linewidth=1)
     axes.text(1, 1, " unit circle", transform=axes.get_xaxis_transform(), va="top", fontsize=8)
     axes.set(xlabel="intensity I", ylabel="share of frames, %", xlim=(0, edges[-1]), ylim=(0, None))
     axes.grid(axis="y")
-    figure.legend(loc="outside lower center", ncol=2)
+    figure.legend(loc="outside lower center", ncol=3)
     return finished(figure, f"Histogram of the intensity: {_names(clouds)}.")
 
 
@@ -182,65 +201,6 @@ def clip_timeline(prediction: ClipPrediction, width_px: int, height_px: int) -> 
     against = " against the true values" if np.isfinite(prediction.labels).any() else ""
     alt = f"Predicted valence and arousal over {edges[-1] - edges[0]:.1f} seconds{against}."
     return finished(figure, alt, thinning if step > 1 else "")
-
-
-@styled
-def circumplex_path(prediction: ClipPrediction) -> Picture:
-    """The way of the finite predictions, at least one, over the circumplex: coloured by time, from circle to square."""
-    finite = np.isfinite(prediction.values).all(axis=1)
-    frames = int(finite.sum())
-    step = -(-frames // MAX_PATH_POINTS)
-    way, time_s = (stretches(rows[finite], step)[0] for rows in (prediction.values, prediction.time_s))
-    figure = canvas(400, 440)
-    axes = figure.add_subplot()
-    edge = reach(way)
-    circumplex(axes, edge)
-    lines = LineCollection(list(np.stack([way[:-1], way[1:]], axis=1)), array=time_s[:-1], cmap=_TIME, linewidth=1.1)
-    axes.add_collection(lines)
-    for point, marker, name in ((way[0], "o", "start"), (way[-1], "s", "end")):
-        axes.plot(*point, marker, color=INK, markersize=5, label=name)
-    if len(way) > 1:
-        bar = figure.colorbar(lines, ax=axes, label="time, s", location="bottom", aspect=35, shrink=0.75)
-        bar.outline.set_visible(False)
-    figure.legend(loc="outside lower center", ncol=2)
-    notes = [f"Each of the {len(way):,} points drawn is the mean of {step} frames."] if step > 1 else []
-    alt = "The path of predicted valence and arousal over the circumplex, coloured by time."
-    return finished(figure, alt, " ".join([*notes, outside(way, edge, "drawn")]).strip())
-
-
-@styled
-def training_curves(
-    history: Sequence[dict[str, float]],
-    score: str = "validation CCC",
-    scores: Sequence[Curve] = _CONCORDANCES,
-    title: str = "",
-) -> list[Picture]:
-    """Loss and the scores of the validation split over the epochs; a picture without a single figure is left out."""
-    epochs, rate = _column(history, "epoch"), _column(history, "learning_rate")
-    lowered = epochs[1:][np.diff(rate) < 0]
-    note = "Dotted: the learning rate was lowered." if len(lowered) else ""
-    pictures = []
-    for name, curves in (("loss", _LOSSES), (score, scores)):
-        figure = canvas(400, 300)
-        axes = figure.add_subplot()
-        for key, label, colour, stroke in curves:
-            values = _column(history, key)
-            if np.isfinite(values).any():
-                line(axes, epochs, values, colour, label, stroke)
-        if not axes.lines:
-            continue
-        for epoch in lowered:
-            axes.axvline(epoch, color=FAINT, linestyle=":", linewidth=1)
-        axes.set(xlabel="epoch", ylabel=name, title=title, xlim=(epochs.min() - 0.5, epochs.max() + 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-        axes.grid(axis="y")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncol=3)
-        pictures.append(finished(figure, f"{name[0].upper()}{name[1:]} over {counted(len(epochs), 'epoch')}.", note))
-    return pictures
-
-
-def _column(history: Sequence[dict[str, float]], name: str) -> npt.NDArray[np.float64]:
-    return np.array([row.get(name) for row in history], dtype=np.float64)  # None becomes NaN
 
 
 def _names(clouds: Sequence[Cloud]) -> str:

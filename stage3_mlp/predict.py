@@ -1,76 +1,167 @@
-"""Predictions for clips that need no labels: valence and arousal of frames, or emotion classes of utterances."""
+"""Predictions without labels: of new videos, from the file to the page, and of a run's own clips as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from common.artefacts import read_record
-from common.errors import DataError
+from common.datasets.folder import VIDEO_SUFFIXES
+from common.errors import DataError, UsageError
+from common.files import safe_name
 from common.manifest import Manifest, read_manifest
-from common.polar import quadrant
-from common.provenance import provenance
-from stage3_mlp.outcome import outcome_of
-from stage3_mlp.predictions import ClipPrediction
-from stage3_mlp.train import FUSED, MADE_BY
+from common.provenance import PROJECT
+from common.recipe import Recipe, fingerprint
+from stage3_mlp.outcome import Outcome, model_identity, outcome_of
+from stage3_mlp.parquet import write_parquet
+from stage3_mlp.train import FUSED, HEAD, MADE_BY
+
+#: Below a folder of predictions: features and manifests of each set of videos that was named in one command.
+FEATURES = ".features"
+
+Say = Callable[[str], None]
 
 
-def predict(head: Path, cache: Path, run: Path, device: str, say: Callable[[str], None]) -> Path:
-    """Predict all clips of a run with a trained head.
+def predict_videos(
+    paths: Sequence[Path],
+    run: Path,
+    out: Path,
+    device: str,
+    say: Say,
+    *,
+    settings: Sequence[str] = (),
+    pictures: bool = True,
+) -> bool:
+    """Predict videos, or a table of utterances, with a trained run: all three stages, and pages to look at.
+
+    Each video gets ``out/<video>/{predictions.csv, predictions.parquet, overlay.mp4, report.html}``; what is there
+    already of the same models and settings isn't made again.
 
     Parameters
     ----------
-    head : Path
-        Folder of a trained head, of this run or of another.
-    cache, run : Path
-        Where the refined features and their manifest are.
+    paths : videos and folders of videos; or one data set of another kind
+    run : Path
+        The trained run: its recipe, fusion and head.
+    settings : overrides of the recipe's stage 1, as in ``stage1.faces.policy=all``
+    pictures : bool
+        Render the overlay and put the video into the page; without, tables and a page without the video.
+
+    Returns
+    -------
+    bool
+        Was everything done? What could not be is said, and the rest is.
+
+    Raises
+    ------
+    UsageError
+        If the run predicts rows of another kind.
+    CacheError
+        If the run isn't trained.
+    """
+    record = read_record(run / HEAD, made_by=MADE_BY)
+    outcome = outcome_of(record.get("classes", []))  # an earlier version knew none
+    _check_kind(record, paths)
+    work = out / FEATURES / fingerprint("videos", [str(path.absolute()) for path in paths])
+    _stages(paths, run, work, device, settings, attention=_has_paths(record))
+    features, fused = read_manifest(work), read_manifest(work / FUSED)
+    _check_classes(record, fused, run / HEAD)
+    predictions = outcome.predict(run / HEAD, work / "cache", fused, fused.clips, device)
+    if fused.rows == "utterances":
+        name = safe_name(paths[0].name if paths[0].is_dir() else paths[0].stem, paths[0])
+        _write_tables(out / name, outcome, predictions, say)
+        done = True
+    else:
+        from stage3_mlp.views.folder import write_videos
+
+        model = model_identity(record)
+        done = write_videos(
+            out, work / "cache", work, features, fused, predictions, model=model, pictures=pictures, say=say
+        )
+    for remark in fused.remarks:
+        say(f"Note: {remark}")
+    for failure in features.failures:
+        say(f"Not predicted: {failure.id}: {failure.problem} {failure.cure}")
+    return done and not features.failures
+
+
+def predict_own(head: Path, cache: Path, run: Path, device: str, say: Say) -> Path:
+    """Predict all clips of a run, labelled or not, with a trained head, of this run or of another.
 
     Returns
     -------
     Path
-        ``run/predictions.csv``; beside it one ``<clip>.html`` per video.
+        ``run/predictions.csv``; ``predictions.parquet`` lies beside it.
     """
     manifest = read_manifest(run / FUSED)
     if not manifest.clips:
         raise DataError(f"{manifest.data} has no clip that could be done.", "See the reasons above.")
     record = read_record(head, made_by=MADE_BY)
-    classes = record.get("classes", [])  # an earlier version knew none
+    _check_classes(record, manifest, head)
+    outcome = outcome_of(record.get("classes", []))
+    predictions = outcome.predict(head, cache, manifest, manifest.clips, device)
+    for remark in manifest.remarks:
+        say(f"Note: {remark}")
+    return _write_tables(run, outcome, predictions, say)
+
+
+def _write_tables(folder: Path, outcome: Outcome, predictions: Sequence[Any], say: Say) -> Path:
+    path = folder / "predictions.csv"
+    rows = outcome.write_predictions(path, predictions)
+    write_parquet(path.with_suffix(".parquet"), path)
+    say(f"Predictions: {path} ({rows} rows)")
+    return path
+
+
+def _check_kind(record: dict[str, Any], paths: Sequence[Path]) -> None:
+    """Before hours are spent on a video that the run has no use for."""
+    video = next((path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()), None)
+    if record.get("rows", "frames") == "utterances" and video is not None:
+        raise UsageError(
+            f"The run was trained on utterances; {video} is a video, whose rows are frames.",
+            "Give it a table of utterances, or name a RUN that was trained on videos.",
+        )
+
+
+def _check_classes(record: dict[str, Any], manifest: Manifest, head: Path) -> None:
+    classes = record.get("classes", [])
     if manifest.classes and list(manifest.classes) != classes:
         raise DataError(
             f"{head} tells {', '.join(classes) or 'valence and arousal'} apart; {manifest.data} is labelled with "
             f"{', '.join(manifest.classes)}.",
             "Name the same classes in the same order in its table.yaml, or leave the labels out.",
         )
-    outcome = outcome_of(classes)
-    predictions = outcome.predict(head, cache, manifest, manifest.clips, device)
-    path = run / "predictions.csv"
-    rows = outcome.write_predictions(path, predictions)
-    if not classes:
-        _pages(run, predictions, manifest, say)
-    for remark in manifest.remarks:
-        say(f"Note: {remark}")
-    say(f"Predictions: {path} ({rows} rows)")
-    return path
 
 
-def _pages(run: Path, predictions: list[ClipPrediction], manifest: Manifest, say: Callable[[str], None]) -> None:
-    from stage3_mlp.report import write_prediction_report
-
-    for prediction in predictions:
-        page = run / ("report.html" if len(predictions) == 1 else f"{prediction.clip}.html")
-        write_prediction_report(
-            page, title=prediction.clip, prediction=prediction, remarks=manifest.remarks, provenance=provenance()
-        )
-        say(f"{prediction.clip}: {_in_words(prediction)}; {page}")
+def _has_paths(record: dict[str, Any]) -> bool:
+    """Has the fusion six paths over frames, whose attention can be shown?"""
+    recipe = Recipe.model_validate(record["recipe"])
+    return recipe.stage2.fusion.kind == "six-path" and record.get("rows", "frames") == "frames"
 
 
-def _in_words(prediction: ClipPrediction) -> str:
-    frames, seen = len(prediction.time_s), prediction.anything
-    if not seen.any():
-        return f"{frames} frames without a face, sound or words: nothing to predict from"
-    valence, arousal = (float(value) for value in prediction.values[seen].mean(axis=0))
-    nothing = f", {frames - seen.sum()} of them with nothing behind them" if not seen.all() else ""
-    return (
-        f"{frames} frames{nothing}, mean valence {valence:+.3f}, mean arousal {arousal:+.3f} "
-        f"({quadrant(valence, arousal)})"
-    )
+def _stages(
+    paths: Sequence[Path], run: Path, work: Path, device: str, settings: Sequence[str], *, attention: bool
+) -> None:
+    """Stages 1 and 2 over the videos, by their own commands: stages know nothing of each other."""
+    recipe = [part for setting in settings for part in ("--set", setting)]
+    data = [part for path in paths for part in ("--data", str(path.absolute()))]
+    places = ["--cache", str(work / "cache"), "--run", str(work), "--device", device]
+    fusion = ["--fusion", str(run / "fusion")]
+    extract = ["extract", *data, "--recipe", str(run / "recipe.yaml"), *recipe, "--allow-failed"]
+    _command("stage1_embeddings", *extract, *places)
+    _command("stage2_beit", "export", *fusion, *places)
+    if attention:
+        _command("stage2_beit", "attend", "--all", *fusion, *places)
+
+
+def _command(stage: str, *arguments: str) -> None:
+    """Run a stage's command; what it says is the user's to read, and so is its exit code."""
+    paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    code = subprocess.run(
+        [sys.executable, "-m", stage, *arguments], check=False, env={**os.environ, "PYTHONPATH": paths}
+    ).returncode
+    if code:
+        raise SystemExit(code)

@@ -1,46 +1,36 @@
-"""Reports as single HTML files that need no network: the score of a run, and the predictions of one clip."""
+"""The page of a test run as a single HTML file that needs no network."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
+from common.curves import Rows
 from common.errors import DataError
-from common.metrics import AXES, ccc
-from common.polar import QUADRANTS, quadrant
-from common.schema import Modality
-from common.timeline import frame_edges_s, frame_rate_hz
-from stage3_mlp.page import Cell, interval, known, number, write_page
+from stage3_mlp.chosen import chosen_clips
+from stage3_mlp.histories import shown_histories
+from stage3_mlp.page import write_page
 from stage3_mlp.pictures import (
     Cloud,
+    Floats,
     angle_distribution,
     circumplex_density,
-    circumplex_path,
     clip_timeline,
     intensity_distribution,
-    training_curves,
 )
 from stage3_mlp.predictions import ClipPrediction
+from stage3_mlp.score_rows import concordances, score_rows
+from stage3_mlp.studied import Study
+from stage3_mlp.study_tables import left_out, study_tables
 
 TEMPLATE = "report.html.j2"
 
-#: A timeline's size in CSS pixels: beside others or on a phone, and across a page.
-NARROW_PX = (400, 400)
-WIDE_PX = (1000, 420)
-
-#: In words: nothing there at all, and the start of "... on n of m frames".
-_PRESENCE: dict[Modality, tuple[str, str]] = {
-    "visual": ("No face was found on any frame.", "A face was found"),
-    "audio": ("There is no sound.", "Sound is there"),
-    "text": ("There are no words.", "Words are there"),
-}
+#: A timeline's size in CSS pixels.
+TIMELINE_PX = (400, 400)
 
 
 def write_test_report(
@@ -48,9 +38,12 @@ def write_test_report(
     *,
     metrics: dict[str, Any],
     predictions: Sequence[ClipPrediction],
-    histories: dict[str, list[dict[str, float]]],
+    histories: Mapping[str, Rows],
+    labels: Mapping[str, Floats] | None = None,
+    studies: Sequence[Study] = (),
+    pages: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the score of a run: figures, distributions, timelines, training curves, settings.
+    """Write the score of a run: figures, distributions, studies, timelines, training curves, settings.
 
     Parameters
     ----------
@@ -58,83 +51,43 @@ def write_test_report(
     metrics : what ``metrics.json`` holds; a figure that is None or NaN is shown as a dash with its reason
     predictions : of the clips in ``metrics["per_clip"]``, at least one
     histories : a stage's name to its rows, one per epoch
+    labels : a split's name to valence and arousal of its annotated frames, (N, 2), N >= 1
+    studies : of this run, shown or left out with a word
+    pages : a clip to the URL of its own page, relative to ``path`` and percent-encoded; others have no link
 
     Raises
     ------
     DataError
         If there is no prediction, one isn't shaped as it should be, or clips differ from those in ``metrics``.
     """
-    _check(predictions)
-    by_clip = {prediction.clip: prediction for prediction in predictions}
-    if by_clip.keys() != {row["clip"] for row in metrics["per_clip"]}:
-        raise DataError(
-            f"The metrics of run {metrics['run']!r} and its predictions are of different clips.",
-            "Score the run again with `make test`.",
-        )
+    _check(metrics, predictions)
+    pages = pages or {}
     clouds = _clouds(predictions)
-    distributions = [*circumplex_density(clouds), angle_distribution(clouds), intensity_distribution(clouds)]
-    timelines = [
-        {"name": name, "clip": row["clip"], "ccc": _concordances(row), "picture": clip_timeline(clip, *NARROW_PX)}
-        for name, row in _chosen(metrics["per_clip"])
-        for clip in [by_clip[row["clip"]]]
-    ]
-    test = {
+    splits = list((labels or {}).items())
+    context = {
+        "heading": f"Run {metrics['run']}",
         "metrics": metrics,
-        "scores": _scores(metrics),
-        "distributions": distributions,
+        "scores": [(not place, *row) for place, row in enumerate(score_rows(metrics))],
+        "distributions": [*circumplex_density(clouds), angle_distribution(clouds), intensity_distribution(clouds)],
         "labelled": len(clouds) > 1,
-        "timelines": timelines,
-        "histories": {stage: (_best_epoch(rows), training_curves(rows)) for stage, rows in histories.items()},
-        "per_clip": [(row["clip"], row["frames"], _concordances(row)) for row in metrics["per_clip"]],
+        "splits": [angle_distribution(splits), intensity_distribution(splits)] if splits else [],
+        "studies": study_tables(studies),
+        "left_out": left_out(studies),
+        "timelines": _timelines(metrics["per_clip"], predictions, pages),
+        "histories": shown_histories(histories),
+        "per_clip": [
+            (row["clip"], pages.get(row["clip"], ""), row["frames"], concordances(row)) for row in metrics["per_clip"]
+        ],
         "recipe": yaml.safe_dump(metrics["recipe"], sort_keys=False, allow_unicode=True),
+        "remarks": metrics["remarks"],
+        "provenance": metrics["provenance"],
     }
-    _write(path, test=test, remarks=metrics["remarks"], provenance=metrics["provenance"])
+    write_page(path, TEMPLATE, context)
 
 
-def write_prediction_report(
-    path: Path, *, title: str, prediction: ClipPrediction, remarks: Sequence[str], provenance: dict[str, Any]
-) -> None:
-    """Write what was predicted for one clip, labelled or not.
-
-    Parameters
-    ----------
-    path : of the HTML file, written whole
-    title : heading of the page
-    remarks : sentences that every output of the run repeats
-
-    Raises
-    ------
-    DataError
-        If the prediction isn't shaped as it should be, or isn't finite where there is a label.
-    """
-    _check([prediction])
-    finite = np.asarray(np.isfinite(prediction.values).all(axis=1))
-    mean = prediction.values[finite].mean(axis=0, dtype=np.float64) if finite.any() else np.full(2, np.nan)
-    edges = frame_edges_s(prediction.time_s)
-    clip = {
-        "title": title,
-        "prediction": prediction,
-        "duration_s": float(edges[-1] - edges[0]),
-        "rate_hz": frame_rate_hz(prediction.time_s),
-        "lost": int((~finite).sum()),
-        "mean": [number(value, "no prediction is a finite number", "+.3f") for value in mean.tolist()],
-        "quadrant": quadrant(*mean.tolist()),
-        "shares": _shares_of_time(prediction, finite, np.diff(edges)),
-        "presence": _presence(prediction),
-        "labels": _agreement(prediction),
-        "timelines": [clip_timeline(prediction, *size) for size in (WIDE_PX, NARROW_PX)],
-        "path": circumplex_path(prediction) if finite.any() else None,
-    }
-    _write(path, clip=clip, remarks=remarks, provenance=provenance)
-
-
-def _write(path: Path, **context: Any) -> None:
-    write_page(path, TEMPLATE, {"test": None, "clip": None, **context})
-
-
-def _check(predictions: Sequence[ClipPrediction]) -> None:
+def _check(metrics: dict[str, Any], predictions: Sequence[ClipPrediction]) -> None:
     if not predictions:
-        raise DataError("There is no prediction to report.", "Score or predict at least one clip.")
+        raise DataError("There is no prediction to report.", "Score at least one clip.")
     for prediction in predictions:
         frames = len(prediction.time_s)
         shapes = {prediction.values.shape, prediction.labels.shape}
@@ -145,6 +98,11 @@ def _check(predictions: Sequence[ClipPrediction]) -> None:
                 f"masks of length {sorted(masks)}.",
                 "A clip of T >= 1 frames has values and labels (T, 2) and masks (T,).",
             )
+    if {prediction.clip for prediction in predictions} != {row["clip"] for row in metrics["per_clip"]}:
+        raise DataError(
+            f"The metrics of run {metrics['run']!r} and its predictions are of different clips.",
+            "Score the run again with `make test`.",
+        )
 
 
 def _clouds(predictions: Sequence[ClipPrediction]) -> list[Cloud]:
@@ -159,92 +117,17 @@ def _clouds(predictions: Sequence[ClipPrediction]) -> list[Cloud]:
     raise DataError("Not one prediction is a finite number.", "Look for where the features or the head lost them.")
 
 
-def _chosen(rows: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """The best, the median and the worst clip by the mean CCC, as far as there are so many."""
-    ranked = sorted((row for row in rows if known(row["ccc_mean"])), key=lambda row: -row["ccc_mean"])
-    if not ranked:
-        return [("First clip; none has a CCC", rows[0])]
-    if len(ranked) == 1:
-        return [("The only clip with a CCC", ranked[0])]
-    best, worst = ("Best clip", ranked[0]), ("Worst clip", ranked[-1])
-    return [best, worst] if len(ranked) == 2 else [best, ("Median clip", ranked[len(ranked) // 2]), worst]
-
-
-def _scores(metrics: dict[str, Any]) -> list[tuple[str, list[Cell]]]:
-    """Rows of the score table: a name, then valence, arousal and mean."""
-    why = _why_no_ccc(metrics["frames"])
-    columns = (*AXES, "mean")
-    few = "fewer than two clips have labels" if metrics["clips"] < 2 else "no draw of clips has a CCC"
-    rows = [
-        ("CCC", [number(metrics["ccc"][name], why) for name in columns]),
-        ("95\N{NO-BREAK SPACE}% interval", [interval(metrics["intervals"][f"ccc_{name}"], few) for name in columns]),
+def _timelines(
+    rows: Sequence[dict[str, Any]], predictions: Sequence[ClipPrediction], pages: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    by_clip = {prediction.clip: prediction for prediction in predictions}
+    return [
+        {
+            "name": chosen.why,
+            "clip": chosen.clip,
+            "page": pages.get(chosen.clip, ""),
+            "ccc": concordances(chosen.row),
+            "picture": clip_timeline(by_clip[chosen.clip], *TIMELINE_PX),
+        }
+        for chosen in chosen_clips(rows)
     ]
-    if before := metrics["ccc_unsmoothed"]:
-        name = f"CCC without smoothing ({metrics['smoothing']['text']})"
-        rows.append((name, [number(before[column], why) for column in columns]))
-    for reference in metrics["references"]:
-        rows.append((f"CCC of: {reference['name']}", [number(reference[name], why) for name in columns]))
-    per_axis = Cell("", "given for each axis only")
-    varies = "the predictions or the labels do not vary"
-    for name, key, pattern, reason in (
-        ("RMSE", "rmse", ".3f", why),
-        ("Pearson’s r", "pearson", ".3f", varies if metrics["frames"] > 1 else why),
-        ("Sign agreement", "sign_agreement", ".0%", why),
-    ):
-        rows.append((name, [*(number(metrics[key][axis], reason, pattern) for axis in AXES), per_axis]))
-        if key == "rmse":
-            rows += [
-                (f"RMSE of: {reference['name']}", [*(number(value, why) for value in reference["rmse"]), per_axis])
-                for reference in metrics["references"]
-                if "rmse" in reference
-            ]
-    return rows
-
-
-def _concordances(row: dict[str, Any]) -> list[Cell]:
-    return [number(row[f"ccc_{name}"], _why_no_ccc(row["frames"])) for name in (*AXES, "mean")]
-
-
-def _why_no_ccc(frames: int) -> str:
-    return "fewer than two frames are annotated" if frames < 2 else "neither predictions nor labels vary"
-
-
-def _best_epoch(rows: Sequence[dict[str, float]]) -> dict[str, Any] | None:
-    scored = [row for row in rows if known(row.get("eval_ccc_mean"))]
-    if not scored:
-        return None
-    best = max(scored, key=lambda row: row["eval_ccc_mean"])
-    return {"epoch": round(best["epoch"]), "ccc": number(best["eval_ccc_mean"], "").text, "epochs": len(rows)}
-
-
-def _shares_of_time(
-    prediction: ClipPrediction, finite: npt.NDArray[np.bool_], durations_s: npt.NDArray[np.float64]
-) -> list[tuple[str, float]]:
-    """Percent of the time in each quadrant, in their order, then what else there is."""
-    total: dict[str, float] = defaultdict(float, dict.fromkeys(QUADRANTS, 0.0))
-    for point, duration_s in zip(prediction.values[finite].tolist(), durations_s[finite].tolist(), strict=True):
-        total[quadrant(*point)] += duration_s
-    whole_s = sum(total.values())
-    return [(name, 100 * time_s / whole_s) for name, time_s in total.items()] if whole_s else []
-
-
-def _presence(prediction: ClipPrediction) -> list[tuple[bool, str]]:
-    """Per modality: is nothing there at all, and what is there, as a sentence."""
-    sentences = []
-    for modality, (nothing, something) in _PRESENCE.items():
-        mask = prediction.present[modality]
-        there, frames = int(mask.sum()), len(mask)
-        partly = f"{something} on {there:,} of {frames:,} frames ({math.floor(100 * there / frames)} %)."
-        sentence = nothing if not there else f"{something} on every frame." if there == frames else partly
-        sentences.append((there == 0, sentence))
-    return sentences
-
-
-def _agreement(prediction: ClipPrediction) -> dict[str, Any] | None:
-    """CCC of a labelled clip, and how many of its frames have both labels; None without a label."""
-    annotated = int(np.isfinite(prediction.labels).all(axis=1).sum())
-    if not np.isfinite(prediction.labels).any():
-        return None
-    valence, arousal = (ccc(prediction.values[:, column], prediction.labels[:, column]) for column in (0, 1))
-    why = _why_no_ccc(annotated)
-    return {"frames": annotated, "ccc": [number(value, why) for value in (valence, arousal, (valence + arousal) / 2)]}

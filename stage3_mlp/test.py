@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from common.artefacts import read_record
 from common.errors import CacheError, DataError
@@ -14,24 +15,105 @@ from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.provenance import provenance
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
+from stage3_mlp.chosen import chosen_clips
 from stage3_mlp.ledger import scored_before
-from stage3_mlp.outcome import Outcome, outcome_of
+from stage3_mlp.outcome import Outcome, model_identity, outcome_of
+from stage3_mlp.studied import Study, identity, of_this_model, read_studies
 from stage3_mlp.train import FUSED, HEAD, MADE_BY, head_fingerprint
 
 #: Raise when the same head would be scored or reported otherwise.
-CODE_VERSION = 3
+CODE_VERSION = 4
 
-#: Which modality gives what, where an ablation of this run has found it out (`python -m studies ablate`).
-CONTRIBUTIONS = Path("ablation") / "shapley.json"
+#: Below a run's folder.
+TEST = "test"
 
 Say = Callable[[str], None]
+Pages = Literal["with video", "without video", "none"]
 
 
-def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Scoring:
+    """What is to be scored of a run, and what there is to say about it before.
+
+    Attributes
+    ----------
+    manifest : of the fused features
+    record : of the head
+    clips : of ``split``, labelled
+    studies : below the run, as far as they were made
+    model : a fingerprint of what predicts
+    key : a fingerprint of the score and its page
+    """
+
+    run: Path
+    manifest: Manifest
+    record: dict[str, Any]
+    outcome: Outcome
+    split: Split
+    clips: list[CachedClip]
+    remarks: list[str]
+    studies: list[Study]
+    model: str
+    key: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the score is, or will be."""
+        return self.run / TEST
+
+    def known(self) -> dict[str, Any] | None:
+        """What metrics.json holds, where it is whole and about this head, these clips and these studies."""
+        try:
+            metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        whole = all((self.folder / name).is_file() for name in self.outcome.files)
+        return metrics if whole and metrics.get("fingerprint") == self.key else None
+
+
+def scoring_of(run: Path) -> Scoring:
+    """What `test` scores of a trained run.
+
+    Raises
+    ------
+    CacheError
+        If there is no head, or it was trained on other clips, labels, splits or features than the run has now.
+    DataError
+        If nothing that may be scored has labels, or one video is in two splits.
+    """
+    manifest = read_manifest(run / FUSED)
+    record = read_record(run / HEAD, made_by=MADE_BY)
+    check_splits(manifest)
+    try:
+        same = head_fingerprint(Recipe.model_validate(record["recipe"]), manifest) == record["fingerprint"]
+    except (KeyError, ValueError) as error:  # pydantic's are ValueErrors
+        raise CacheError(
+            f"The record of the head in {run / HEAD} is not as this version writes it.",
+            f"Delete the folder and run `{MADE_BY}` with this RUN again.",
+        ) from error
+    if not same:
+        raise CacheError(
+            f"The head in {run / HEAD} was trained on other clips, labels, splits or features than {manifest.data} has "
+            "now: what is scored may have been trained on.",
+            f"Run `{MADE_BY}` with this RUN again.",
+        )
+    outcome = outcome_of(manifest.classes)
+    split, clips, remarks = scored_clips(manifest)
+    studies = read_studies(run, record["recipe"])
+    model = model_identity(record)
+    key = fingerprint("test", CODE_VERSION, model, split, [(c.id, c.content) for c in clips], identity(studies))
+    return Scoring(run, manifest, record, outcome, split, clips, remarks, studies, model, key)
+
+
+def test(cache: Path, run: Path, device: str, say: Say, *, pages: Pages = "with video") -> dict[str, Any]:
     """Score a run and write ``run/test/{predictions.csv, metrics.json, report.html}``; more for emotion classes.
 
     The test split is scored; where it has no labels (Aff-Wild2's are not public), the validation split is, and every
-    output says that the epochs were selected on it.
+    output says that the epochs were selected on it. After a study of the run the page is written anew, with it.
+
+    Parameters
+    ----------
+    pages : what the best and the worst clips get, each in ``run/clips``
 
     Returns
     -------
@@ -40,58 +122,70 @@ def test(cache: Path, run: Path, device: str, say: Say) -> dict[str, Any]:
 
     Raises
     ------
-    CacheError
-        If the head was trained on other clips, labels, splits or features than the run has now.
+    CacheError, DataError
+        As in `scoring_of`.
     """
-    manifest = read_manifest(run / FUSED)
-    record = read_record(run / HEAD, made_by=MADE_BY)
-    check_splits(manifest)
-    if head_fingerprint(Recipe.model_validate(record["recipe"]), manifest) != record["fingerprint"]:
-        raise CacheError(
-            f"The head in {run / HEAD} was trained on other clips, labels, splits or features than {manifest.data} has "
-            "now: what is scored may have been trained on.",
-            f"Run `{MADE_BY}` with this RUN again.",
-        )
-    outcome = outcome_of(manifest.classes)
-    split, clips, remarks = scored_clips(manifest)
-    contributions = _contributions(run, record["recipe"]) if manifest.classes else None
-    model = fingerprint("scored", record["weights_sha256"], outcome.identity(record))
-    key = fingerprint("test", CODE_VERSION, model, split, [(c.id, c.content) for c in clips], contributions)
-    folder = run / "test"
-    known = _known(folder, key, outcome)
+    scoring = scoring_of(run)
+    outcome, folder = scoring.outcome, scoring.folder
+    known = scoring.known()
     if known is not None:
         say(f"Stage 3: {folder} holds the score of this head on these clips; nothing to do, no model loaded.")
         _table(outcome, known, folder, say)
         return known
-    predictions = outcome.predict(run / HEAD, cache, manifest, clips, device)
-    if split == "test":
-        remarks += _seen_before(scored_before(cache, clips, model, run.name))
-    metrics = {
-        "run": run.name,
-        "split": split,
-        **outcome.metrics(cache, manifest, predictions, record),
+    predictions = outcome.predict(run / HEAD, cache, scoring.manifest, scoring.clips, device)
+    metrics = _metrics(cache, scoring, predictions)
+    outcome.write_predictions(folder / "predictions.csv", predictions, scoring.manifest.protocol)
+    urls = _write_pages(cache, run, predictions, metrics, pages, say) if not scoring.manifest.classes else {}
+    outcome.write_report(
+        folder,
+        predictions,
+        metrics=metrics,
+        histories={
+            "Stage 2": read_record(run / "fusion", made_by="make train-beit")["history"],
+            "Stage 3": scoring.record["history"],
+        },
+        cache=cache,
+        manifest=scoring.manifest,
+        studies=of_this_model(scoring.studies, outcome.row(metrics)),
+        pages=urls,
+    )
+    write_json(folder / "metrics.json", metrics)  # last: it says that the others are complete
+    _table(outcome, metrics, folder, say)
+    return metrics
+
+
+def _write_pages(
+    cache: Path, run: Path, predictions: Sequence[Any], metrics: dict[str, Any], pages: Pages, say: Say
+) -> dict[str, str]:
+    """Pages of the clips that the report shows; clip to URL, relative to the report."""
+    if pages == "none":
+        return {}
+    from stage3_mlp.views.own import write_clip_pages
+
+    names = {chosen.clip for chosen in chosen_clips(metrics["per_clip"])}
+    some = [prediction for prediction in predictions if prediction.clip in names]
+    urls = write_clip_pages(run, cache, some, say, pictures=pages == "with video")
+    return {clip: f"../{url}" for clip, url in urls.items()}
+
+
+def _metrics(cache: Path, scoring: Scoring, predictions: Sequence[Any]) -> dict[str, Any]:
+    """What metrics.json will hold."""
+    manifest, record = scoring.manifest, scoring.record
+    remarks = list(scoring.remarks)
+    if scoring.split == "test":
+        remarks += _seen_before(scored_before(cache, scoring.clips, scoring.model, scoring.run.name))
+    return {
+        "run": scoring.run.name,
+        "split": scoring.split,
+        **scoring.outcome.metrics(cache, manifest, predictions, record),
         "seed": record["seed"],
         "data": manifest.data,
         "data_kind": manifest.data_kind,
         "recipe": record["recipe"],
         "provenance": provenance(),
         "remarks": list(dict.fromkeys([*record["remarks"], *manifest.remarks, *remarks])),
-        "fingerprint": key,
+        "fingerprint": scoring.key,
     }
-    outcome.write_predictions(folder / "predictions.csv", predictions, manifest.protocol)
-    histories = {"Stage 2": read_record(run / "fusion", made_by="make train-beit")["history"]}
-    outcome.write_report(
-        folder,
-        predictions,
-        metrics=metrics,
-        histories={**histories, "Stage 3": record["history"]},
-        cache=cache,
-        manifest=manifest,
-        contributions=contributions,
-    )
-    write_json(folder / "metrics.json", metrics)  # last: it says that the others are complete
-    _table(outcome, metrics, folder, say)
-    return metrics
 
 
 def predict_clips(
@@ -132,31 +226,6 @@ def _seen_before(others: int) -> list[str]:
         f"These test clips have been scored with {others} other model{'s' if others > 1 else ''} from this cache; "
         "the best of several is selected on test, and its score is too good."
     ]
-
-
-def _contributions(run: Path, recipe: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """Shapley values of this run's recipe on its clips; those of another recipe, or of earlier clips, are none."""
-    path = run / CONTRIBUTIONS
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    same = isinstance(found, dict) and found.get("recipe") == recipe and found.get("about") == about(read_manifest(run))
-    return found["rows"] if same else None
-
-
-def about(manifest: Manifest) -> str:
-    """A fingerprint of a manifest's clips, their splits and contents: what a study was about."""
-    return fingerprint("about", manifest.protocol, [(c.id, c.split, c.content) for c in manifest.clips])
-
-
-def _known(folder: Path, key: str, outcome: Outcome) -> dict[str, Any] | None:
-    try:
-        metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    whole = all((folder / name).is_file() for name in outcome.files)
-    return metrics if whole and metrics.get("fingerprint") == key else None
 
 
 def _table(outcome: Outcome, metrics: dict[str, Any], folder: Path, say: Say) -> None:

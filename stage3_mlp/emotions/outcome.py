@@ -73,7 +73,7 @@ class Emotions(Outcome):
             classes=self.classes,
             histories=known["histories"],
             distribution=class_distribution(known["cache"], known["manifest"]),
-            contributions=known["contributions"],
+            studies=known["studies"],
         )
         write_pictures(folder, drawn, metrics["protocol"])
 

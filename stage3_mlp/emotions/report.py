@@ -15,7 +15,10 @@ from common.errors import DataError
 from common.schema import NO_EMOTION
 from stage3_mlp.emotions.pictures import History, Pictures, draw
 from stage3_mlp.emotions.predictions import EmotionPrediction
-from stage3_mlp.page import Cell, interval, known, number, write_page
+from stage3_mlp.histories import best_epoch
+from stage3_mlp.page import Cell, interval, number, write_page
+from stage3_mlp.studied import Study
+from stage3_mlp.study_tables import left_out, study_tables
 
 TEMPLATE = "emotions/emotions.html.j2"
 
@@ -34,7 +37,7 @@ def write_emotion_report(
     classes: Sequence[str],
     histories: Mapping[str, History],
     distribution: Mapping[str, npt.ArrayLike],
-    contributions: Sequence[dict[str, Any]] | None = None,
+    studies: Sequence[Study] = (),
 ) -> Pictures:
     """Write the score of a run: figures, classes, confusions, training curves, dialogues, settings.
 
@@ -46,7 +49,7 @@ def write_emotion_report(
     classes : K names, in the order of the labels
     histories : a stage's name to its rows, one per epoch
     distribution : a split's name to how often each class is a label there, (K,)
-    contributions : per modality ``modality``, ``shapley``, ``low``, ``high``, where a study has measured them
+    studies : of this run, shown or left out with a word
 
     Returns
     -------
@@ -65,12 +68,13 @@ def write_emotion_report(
         "heading": f"Run {metrics['run']}",
         "metrics": metrics,
         "unit": "block of rows" if metrics["protocol"] == "published" else "dialogue",
-        "scores": _scores(metrics),
+        "scores": [(not place, *row) for place, row in enumerate(_scores(metrics))],
         "per_class": _per_class(metrics),
         "occurring": sum(row["support"] > 0 for row in metrics["per_class"]),
         "pictures": pictures,
-        "histories": {stage: (_best_epoch(rows), pictures.curves[stage]) for stage, rows in histories.items()},
-        "contributions": _contributions(contributions or ()),
+        "histories": {stage: (best_epoch(rows), pictures.curves[stage]) for stage, rows in histories.items()},
+        "studies": study_tables(studies),
+        "left_out": left_out(studies),
         "dialogues": _dialogues(metrics["per_clip"], predictions, classes),
         "per_clip": [(row["clip"], row["rows"], _accuracy(row)) for row in metrics["per_clip"]],
         "recipe": yaml.safe_dump(metrics["recipe"], sort_keys=False, allow_unicode=True),
@@ -147,21 +151,6 @@ def _per_class(metrics: dict[str, Any]) -> list[tuple[str, list[Cell], list[int]
         ]
         rows.append((row["class"], cells, [row["support"], times, int(training)]))
     return rows
-
-
-def _best_epoch(rows: History) -> dict[str, Any] | None:
-    scored = [row for row in rows if known(row.get("eval_weighted_f1"))]
-    if not scored:
-        return None
-    best = max(scored, key=lambda row: row["eval_weighted_f1"])
-    return {"epoch": round(best["epoch"]), "f1": number(best["eval_weighted_f1"], "").text, "epochs": len(rows)}
-
-
-def _contributions(rows: Sequence[dict[str, Any]]) -> list[tuple[str, Cell, Cell]]:
-    return [
-        (row["modality"], number(row["shapley"], "not measured"), interval((row["low"], row["high"]), "not measured"))
-        for row in rows
-    ]
 
 
 def _dialogues(

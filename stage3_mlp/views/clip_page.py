@@ -29,6 +29,8 @@ from stage3_mlp.views.view import VideoView
 MAX_EMBEDDED_BYTES: Final = 40_000_000
 
 _TEMPLATE = "views/clip.html.j2"
+#: Characters at the beginning of a page in which its key is.
+_HEAD = 2000
 _FOLDER = Path(__file__).parent
 _UPLOT = _FOLDER / "vendor" / "uplot"
 #: In the order in which they build on one another.
@@ -44,6 +46,7 @@ def write_clip_page(
     csv: bytes,
     media: Media | None,
     why_no_media: str = "",
+    key: str = "",
 ) -> None:
     """Write the page of a video.
 
@@ -54,6 +57,7 @@ def write_clip_page(
     csv : the predictions as they can be downloaded from the page, byte for byte
     media : the video for the page; in it if it has at most ``MAX_EMBEDDED_BYTES``, else referred to from it
     why_no_media : a sentence for where there is none
+    key : a fingerprint of all this, for `is_current`
 
     Raises
     ------
@@ -75,6 +79,7 @@ def write_clip_page(
         "data": page_data(view, media),
         "csv": base64.b64encode(gzip.compress(csv, mtime=0)).decode("ascii"),
         "csv_name": f"{view.name}.csv",
+        "key": key,
         "scripts": scripts,
         "hashes": [_hash(script) for script in scripts],
         "style": Markup(style),
@@ -82,6 +87,15 @@ def write_clip_page(
         "provenance": provenance,
     }
     write_page(path, _TEMPLATE, context)
+
+
+def is_current(path: Path, key: str) -> bool:
+    """Is the page at ``path`` the one that was written with this key?"""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return f'content="{key}"' in file.read(_HEAD)
+    except (OSError, ValueError):
+        return False
 
 
 def page_script() -> str:

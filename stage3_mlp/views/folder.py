@@ -124,6 +124,7 @@ def write_page(
     overlay: Path | None,
     video: Path | None,
     say: Say,
+    key: str = "",
 ) -> bool:
     """The page, and what is rendered for it; False where that failed, which the page says too."""
     media, why = None, "It was left out on request." if video is None else ""
@@ -136,7 +137,9 @@ def write_page(
         except MediaError as error:
             why = f"It can't be shown: {error}"
             say(f"{view.name}: {error}")
-    write_clip_page(page, view, remarks=remarks, provenance=provenance(), csv=csv, media=media, why_no_media=why)
+    write_clip_page(
+        page, view, remarks=remarks, provenance=provenance(), csv=csv, media=media, why_no_media=why, key=key
+    )
     if media is not None and media.path.stat().st_size <= MAX_EMBEDDED_BYTES:
         media.path.unlink()  # it is in the page
     return media is not None or video is None or view.source is None

@@ -34,10 +34,6 @@ _STEPS = 12
 #: A figure per track beside the name of its axis, as long as there is room for no more tracks than these.
 MAX_FIGURES = 4
 
-#: Names of the quadrants' corners after Russell's circumplex (1980), from high arousal and positive valence on,
-#: counter-clockwise: side of each axis, and word.
-CORNERS = ((1, 1, "excited"), (-1, 1, "distressed"), (-1, -1, "depressed"), (1, -1, "relaxed"))
-
 #: Contrast that small text needs.
 LEGIBLE = 4.5
 
@@ -123,14 +119,12 @@ class Circumplex:
         middle = self.at(np.zeros(2))
         radius = self.at(np.array([1.0, 0.0]))[0] - middle[0]
         cv2.circle(canvas, _fixed(middle), round(float(radius) * 2**_BITS), SOFT, 1, cv2.LINE_AA, _BITS)
-        right, bottom = rect.x + rect.width, rect.y + rect.height
-        for side, up, word in CORNERS:
-            x = right - edge if side > 0 else rect.x + edge
-            y = rect.y + edge + 0.8 * size if up > 0 else bottom - edge - 0.1 * size
-            draw_text(canvas, word, (x, y), size, SOFT, align=float(side > 0))
-        reach = radius - edge - 1
-        draw_text(canvas, "valence", (middle[0] + reach, middle[1] + 1.1 * size), size, SOFT, align=1.0)
-        draw_text(canvas, "arousal", (middle[0] + edge, middle[1] - reach + size), size, SOFT)
+        for side, word in ((-1, "negative"), (1, "positive")):
+            x = middle[0] + side * (radius - edge)
+            draw_text(canvas, word, (x, middle[1] - 0.5 * size), size, SOFT, align=float(side > 0))
+        for up, word in ((1, "high arousal"), (-1, "low arousal")):
+            y = middle[1] - up * radius + (edge + size if up > 0 else -edge)
+            draw_text(canvas, word, (middle[0], y), size, SOFT, align=0.5)
 
     def draw(self, canvas: Pixels, tracks: Sequence[DrawnTrack], time_s: float) -> None:
         """The trails, then the labels, then the dots."""

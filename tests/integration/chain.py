@@ -44,7 +44,7 @@ class Chain:
         return self._call(stage3, "train", settings=(*SMALL, *settings))
 
     def test(self) -> Result:
-        return self._call(stage3, "test")
+        return self._call(stage3, "test", "--no-video")
 
     def all(self, *settings: str) -> list[Result]:
         return [

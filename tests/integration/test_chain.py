@@ -257,7 +257,7 @@ def test_a_video_is_predicted_by_another_runs_models(finished: Chain, tmp_path: 
         assert result.exit_code == 0, result.output
     rows = (chain.run / "predictions.csv").read_text().splitlines()
     assert len(rows) == 1 + chain.manifest()["clips"][0]["frames"]
-    assert (chain.run / "report.html").is_file()
+    assert (chain.run / "predictions.parquet").is_file()
     assert sha256(video) == sha256(source)
 
 

@@ -25,6 +25,7 @@ from stage3_mlp.emotions.charts import (
 )
 from stage3_mlp.emotions.pictures import PICTURES, sheet, write_pictures
 from stage3_mlp.emotions.report import write_emotion_report
+from stage3_mlp.studied import Study
 from tests.stage3.emotional import CLASSES, emotional, epochs, metrics_of
 from tests.stage3.test_report import EVIL, Page
 
@@ -42,6 +43,28 @@ def write(path: Path, predictions: list, classes: tuple[str, ...] = CLASSES, **o
     return Page(path)
 
 
+FIGURES = {"accuracy": 0.6, "macro_f1": 0.4, "weighted_f1": 0.5}
+STUDIES = [
+    Study(
+        "ablation",
+        [
+            {
+                "modalities": "visual + text",
+                "seeds": 1,
+                **FIGURES,
+                "spread": None,
+                "low": 0.25,
+                "high": 0.75,
+                "note": "x",
+            }
+        ],
+        shares=[{"modality": "text", "shapley": 0.3141, "low": -0.1, "high": 0.5}],
+    ),
+    Study("sessions", [{"session": EVIL, **FIGURES}, {"session": "all sessions", **FIGURES}]),
+    Study("folds", outdated="it was made with other settings"),
+]
+
+
 @pytest.fixture(scope="module")
 def predictions() -> list:
     return [emotional(name, rows) for name, rows in (("dia0", 14), (EVIL, 20), ("dia2", 9), ("dia3", 1), ("dia4", 5))]
@@ -54,7 +77,7 @@ def page(predictions: list, tmp_path_factory: pytest.TempPathFactory) -> Page:
         tmp_path_factory.mktemp("report") / "report.html",
         [predictions[0], evil, *predictions[2:]],
         changes={"remarks": [LEAKING, "a & b"]},
-        contributions=[{"modality": "text", "shapley": 0.3141, "low": -0.1, "high": 0.5}],
+        studies=STUDIES,
     )
 
 
@@ -100,6 +123,8 @@ def test_the_tables_hold_the_figures(page: Page, predictions: list) -> None:
     assert page.row("always neutral") == ["0.460", "0.290", "0.090"]
     assert page.row("published")[0] == "0.940" and page.row("published")[1].startswith("—")
     assert page.row("text") == ["0.314", "−0.100 to 0.500"]
+    assert page.row("visual + text") == ["1", "0.600", "0.400", "0.500", "0.250 to 0.750"]
+    assert page.row("all sessions") == ["0.600", "0.400", "0.500"] and "The study in folds/ is left out" in page.text
     neutral = metrics["per_class"][4]
     predicted = np.sum(metrics["confusion"], axis=0)[4]
     expected = [*(f"{neutral[name]:.3f}" for name in ("precision", "recall", "f1")), str(neutral["support"])]

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 import yaml
 
+from common.curves import training_curves
 from common.errors import DataError
 from common.polar import to_polar
 from stage3_mlp.canvas import stretches
-from stage3_mlp.pictures import angle_distribution, circumplex_density, circumplex_path, training_curves
+from stage3_mlp.pictures import angle_distribution, circumplex_density, clip_timeline, intensity_distribution
 from stage3_mlp.predictions import ClipPrediction
-from stage3_mlp.report import write_prediction_report, write_test_report
+from stage3_mlp.report import write_test_report
+from stage3_mlp.studied import Study
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -33,6 +35,7 @@ PROVENANCE = {
     "machine": "Linux x86_64",
     "time": "2026-01-02T03:04:05+00:00",
 }
+SCORE = {"valence": 0.4, "arousal": 0.2, "mean": 0.3}
 VOID = {"img", "meta", "link", "source", "br"}
 
 
@@ -131,12 +134,34 @@ def epochs(count: int) -> list[dict[str, Any]]:
     ]
 
 
+STUDIES = [
+    Study(
+        "ablation",
+        [
+            {"modalities": EVIL, "seeds": 2, **SCORE, "spread": 0.0123, "low": None, "high": None},
+            {"modalities": "visual + text", "seeds": 2, **SCORE, "spread": 0.02, "low": -0.25, "high": 0.5},
+        ],
+        shares=[{"modality": "text", "shapley": 0.3141, "low": -0.1, "high": 0.5}],
+    ),
+    Study("missing", outdated="it was made with other settings"),
+    Study("seeds", [{"seed": 7, **SCORE}], summary={**SCORE, "spread": None, "low": 0.1, "high": 0.2}),
+]
+PAGES = {EVIL: "../clips/%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E.html", "mid": "clips/mid.html"}
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     means = {"low": 0.1, EVIL: 0.9, "none": None, "mid": 0.5, "$x^2$ 名": -0.2}
     path = tmp_path_factory.mktemp("report") / "report.html"
-    histories = {"Stage 2": epochs(4), "Stage 3": epochs(1)}
-    write_test_report(path, metrics=figures(means), predictions=[clip(name) for name in means], histories=histories)
+    write_test_report(
+        path,
+        metrics=figures(means),
+        predictions=[clip(name) for name in means],
+        histories={"Stage 2": epochs(4), "Stage 3": epochs(1)},
+        labels={"training": clip("t").labels, "test": clip("u", 9).labels},
+        studies=STUDIES,
+        pages=PAGES,
+    )
     return Page(path)
 
 
@@ -149,7 +174,7 @@ def test_a_page_needs_no_network_no_script_and_says_its_language(page: Page) -> 
 
 
 def test_every_picture_is_a_png_of_twice_its_size_with_a_text(page: Page) -> None:
-    assert len(page.of("img")) == 4 + 3 + 4  # distributions, timelines, two curves for each stage
+    assert len(page.of("img")) == 4 + 2 + 4 + 4  # distributions, those of splits, timelines, two curves for each stage
     for picture in page.of("img"):
         png = base64.b64decode(picture["src"].removeprefix("data:image/png;base64,"), validate=True)
         assert png.startswith(b"\x89PNG")
@@ -175,10 +200,30 @@ def test_the_score_table_holds_the_figures(page: Page) -> None:
     assert page.row("none")[1].startswith("—")
 
 
-def test_best_median_and_worst_are_by_the_mean_ccc(page: Page) -> None:
-    shown = page.text[page.text.index("Timelines") : page.text.index("Training")]
-    places = [shown.index(text) for text in ("Best clip", EVIL, "Median clip", "low", "Worst clip", "$x^2$ 名")]
-    assert places == sorted(places) and "mid" not in shown
+def test_the_chosen_clips_have_their_timelines_best_first(page: Page) -> None:
+    shown = page.text[page.text.index("Timelines") : page.text.index("Studies")]
+    names = ("Best clip", EVIL, "Second best", "mid", "Second worst", "low", "Worst clip", "$x^2$ 名")
+    places = [shown.index(text) for text in names]
+    assert places == sorted(places) and "none" not in shown
+
+
+def test_a_clip_with_a_page_is_linked_where_it_is_shown_and_in_the_table(page: Page) -> None:
+    links = [attributes["href"] for attributes in page.of("a")]
+    assert links == [PAGES[EVIL], PAGES["mid"], PAGES[EVIL], PAGES["mid"]]
+    assert 'href="../clips/%3Cimg%20src%3Dx%20onerror%3Dalert%281%29%3E.html"' in page.raw
+
+
+def test_studies_are_tables_and_those_left_out_say_why(page: Page) -> None:
+    assert page.row("visual + text") == ["2", "0.400", "0.200", "0.300", "0.020", "−0.250 to 0.500"]
+    evil = next(row for row in page.rows if row[0] == EVIL and len(row) == 7)
+    assert evil[5] == "0.012" and evil[6].startswith("—")
+    assert page.row("text") == ["0.314", "−0.100 to 0.500"]
+    assert page.row("7")[:3] == ["0.400", "0.200", "0.300"] and page.row("7")[3].startswith("—")
+    assert page.row("all") == ["0.400", "0.200", "0.300", "0.100 to 0.200"]
+    assert "The study in missing/ is left out: it was made with other settings. Make it again with make missing." in (
+        page.text
+    )
+    assert "None has been made" not in page.text
 
 
 def test_the_recipe_can_be_read_back(page: Page) -> None:
@@ -204,9 +249,27 @@ def test_constant_unlabelled_or_lonely_frames_still_make_a_page(tmp_path: Path, 
     assert ("only the predictions are shown" in page.text) == (frames == 200)
 
 
+def test_a_run_without_studies_says_how_to_make_them(tmp_path: Path) -> None:
+    write_test_report(tmp_path / "r.html", metrics=figures({"c": 0.1}), predictions=[clip("c")], histories={})
+    page = Page(tmp_path / "r.html")
+    assert "None has been made of this run" in page.text and "Labels of the splits" not in page.text
+    assert not page.of("a") and "The only clip with a CCC" in page.text
+
+
+def test_predictions_lost_where_nothing_is_annotated_do_not_stop_the_page(tmp_path: Path) -> None:
+    prediction = clip("c")
+    prediction.values[:20] = np.nan
+    prediction.labels[:20] = np.nan
+    write_test_report(tmp_path / "r.html", metrics=figures({"c": 0.1}), predictions=[prediction], histories={})
+    assert (
+        "Predicted valence and arousal over 2.4 seconds against the true values." in (tmp_path / "r.html").read_text()
+    )
+
+
 def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_prediction_report(tmp_path / name, title="t", prediction=clip("c"), remarks=[], provenance=PROVENANCE)
+        given = {"histories": {"Stage 2": epochs(3)}, "studies": STUDIES, "labels": {"test": clip("c").labels}}
+        write_test_report(tmp_path / name, metrics=figures({"c": 0.1}), predictions=[clip("c")], **given)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -226,58 +289,12 @@ def test_what_cannot_be_reported_is_an_error_and_no_file(tmp_path: Path, change:
     assert not list(tmp_path.iterdir())
 
 
-def predicted(path: Path, prediction: ClipPrediction, title: str = "talk") -> Page:
-    write_prediction_report(path, title=title, prediction=prediction, remarks=[REMARK], provenance=PROVENANCE)
-    return Page(path)
-
-
-def test_a_clip_without_labels_says_what_is_there_and_what_is_missing(tmp_path: Path) -> None:
-    page = predicted(tmp_path / "p.html", clip("c", labels=False), EVIL)
-    assert "A face was found on every frame." in page.text
-    assert "Sound is there on 30 of 60 frames (50 %)." in page.text
-    assert "There are no words." in page.text and "no labels, so there is no score" in page.text
-    assert EVIL not in page.raw and EVIL in page.text and REMARK in page.text
-    nothing = {name: np.zeros(60, bool) for name in ("visual", "audio", "text")}
-    page = predicted(tmp_path / "p.html", replace(clip("c"), present=nothing))
-    assert "No face was found on any frame." in page.text and "There is no sound." in page.text
-
-
-def test_shares_are_of_time_not_of_frames(tmp_path: Path) -> None:
-    values = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.0, 0.0]], dtype=np.float32)
-    time_s = np.array([0.0, 1.0, 2.0, 7.0])  # durations 1, 1, 5 and, the last, the median step 1
-    page = predicted(tmp_path / "p.html", replace(clip("c", 4, labels=False), values=values, time_s=time_s))
-    shares = {name: page.row(name)[0] for name in ("High arousal, positive", "Low arousal, negative", "Neutral")}
-    assert shares == {
-        "High arousal, positive": "12\u00a0%",
-        "Low arousal, negative": "62\u00a0%",
-        "Neutral": "12\u00a0%",
-    }
-    assert "Mean valence −0.125, mean arousal +0.125: high arousal, negative" in " ".join(page.text.split())
-
-
-def test_a_labelled_clip_has_its_ccc(tmp_path: Path) -> None:
-    prediction = clip("c", shift=0)
-    prediction.labels[:10] = np.nan
-    page = predicted(tmp_path / "p.html", prediction)
-    assert "CCC: valence 1.000, arousal 1.000, mean 1.000, over 50 frames" in " ".join(page.text.split())
-
-
-def test_predictions_lost_on_the_way_are_counted(tmp_path: Path) -> None:
-    prediction = clip("c", labels=False)
-    prediction.values[:3] = np.inf
-    assert "On 3 frames the prediction is not a finite number." in predicted(tmp_path / "p.html", prediction).text
-    prediction.values[:] = np.nan
-    assert "unknown" in predicted(tmp_path / "p.html", prediction).text
-
-
-def test_a_long_clip_stays_small_and_says_how_it_is_drawn(tmp_path: Path) -> None:
+def test_a_long_clip_stays_small_and_says_how_it_is_drawn() -> None:
     prediction = clip("c", 100_000)
-    rng = np.random.default_rng(0)
-    prediction.values[:] += rng.normal(size=prediction.values.shape) * 0.2
-    page = predicted(tmp_path / "p.html", prediction)
-    assert "100,000 frames: the line is the mean of 334 at a time" in page.text
-    assert "Each of the 1,000 points drawn is the mean of 100 frames." in page.text
-    assert len(page.raw) < 1_500_000, len(page.raw)
+    prediction.values[:] += np.random.default_rng(0).normal(size=prediction.values.shape) * 0.2
+    picture = clip_timeline(prediction, 400, 400)
+    assert picture.note.startswith("100,000 frames: the line is the mean of 334 at a time")
+    assert len(picture.png) < 200_000, len(picture.png)
 
 
 def test_stretches_keep_means_and_extremes_and_skip_what_is_not_there() -> None:
@@ -299,8 +316,13 @@ def test_points_that_a_picture_cannot_show_are_counted() -> None:
         "",
     ]
     assert angle_distribution([("true", far)]).note.startswith("Without an angle and left out: 1 true value at")
-    path = circumplex_path(replace(clip("c", 3), values=far.astype(np.float32)))
-    assert path.note == "Outside of the picture: 1 of 3 drawn values."
+
+
+def test_each_split_has_a_look_of_its_own() -> None:
+    points = clip("c").labels
+    for draw in (angle_distribution, intensity_distribution):
+        drawn = {draw([(name, points)]).png for name in ("predicted", "true", "training", "validation")}
+        assert len(drawn) == 4
 
 
 def test_curves_without_a_figure_are_left_out() -> None:
