@@ -24,7 +24,7 @@ from common.polar import to_polar
 from common.schema import MODALITIES
 from common.timeline import frame_edges_s
 from stage3_mlp.predictions import ClipPrediction
-from stage3_mlp.views.rendition import render
+from stage3_mlp.views.overlay.rendition import render
 from stage3_mlp.views.view import Track, VideoView, Word
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -19,6 +19,9 @@ QUADRANTS: Final = (
     "low arousal, positive",
 )
 
+#: Least and greatest edge of a picture of the circumplex; labels reach 1 on each axis, predictions any value.
+REACH: Final = (1.05, 1.55)
+
 
 def to_polar(valence: npt.ArrayLike, arousal: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Intensity and angle of points (valence, arousal); the inverse of eq. 30-31.
@@ -97,3 +100,8 @@ def quadrant(valence: float, arousal: float) -> str:
     if arousal >= 0:
         return QUADRANTS[0] if valence >= 0 else QUADRANTS[1]
     return QUADRANTS[3] if valence >= 0 else QUADRANTS[2]
+
+
+def reach(points: npt.ArrayLike) -> float:
+    """Where a picture of points (N, 2) ends on both axes: behind the unit circle, and behind most points."""
+    return float(np.clip(np.abs(np.asarray(points)).max(initial=0.0) + 0.05, *REACH))

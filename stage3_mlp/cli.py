@@ -42,7 +42,7 @@ def test(no_video: bool, cache: Path, run: Path, device: str) -> None:
 @place_options
 def report(cache: Path, run: Path, device: str) -> None:
     """What there is of a run, finished or stopped, and what is missing: report.html in the run. Loads no model."""
-    from stage3_mlp.state_page import report as write_report
+    from stage3_mlp.report.state_page import report as write_report
 
     write_report(run, cache, say)
 
@@ -106,7 +106,7 @@ def page(clips: tuple[str, ...], no_video: bool, cache: Path, run: Path, device:
 
     With the attention of the six paths, where `python -m stage2_beit attend` has written it.
     """
-    from stage3_mlp.views.own import show
+    from stage3_mlp.views.clip_pages import show
 
     show(clips, cache, run, device, say, pictures=not no_video)
 

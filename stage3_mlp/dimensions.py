@@ -61,8 +61,8 @@ class Dimensions(Outcome):
         return write_predictions(path, predictions)
 
     def write_report(self, folder: Path, predictions: Sequence[Any], **known: Any) -> None:
-        from stage3_mlp.report import write_test_report
-        from stage3_mlp.split_labels import split_labels
+        from stage3_mlp.report.split_labels import split_labels
+        from stage3_mlp.report.test_page import write_test_report
 
         write_test_report(
             folder / "report.html",

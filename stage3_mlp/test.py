@@ -15,10 +15,10 @@ from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.provenance import provenance
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
-from stage3_mlp.chosen import chosen_clips
 from stage3_mlp.ledger import scored_before
 from stage3_mlp.outcome import Outcome, model_identity, outcome_of
-from stage3_mlp.studied import Study, identity, of_this_model, read_studies
+from stage3_mlp.report.chosen import chosen_clips
+from stage3_mlp.report.studied import Study, identity, of_this_model, read_studies
 from stage3_mlp.train import FUSED, HEAD, MADE_BY, head_fingerprint
 
 #: Raise when the same head would be scored or reported otherwise.
@@ -160,7 +160,7 @@ def _write_pages(
     """Pages of the clips that the report shows; clip to URL, relative to the report."""
     if pages == "none":
         return {}
-    from stage3_mlp.views.own import write_clip_pages
+    from stage3_mlp.views.clip_pages import write_clip_pages
 
     names = {chosen.clip for chosen in chosen_clips(metrics["per_clip"])}
     some = [prediction for prediction in predictions if prediction.clip in names]

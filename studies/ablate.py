@@ -15,7 +15,7 @@ from common.errors import UsageError
 from common.manifest import read_manifest
 from common.recipe import Recipe
 from common.schema import MODALITIES, Modality
-from stage3_mlp.studied import about
+from stage3_mlp.report.studied import about
 from stage3_mlp.tables import in_lines, write_study
 from studies.chain import Places, Scored, notes
 from studies.seeds import run_seeds, summary

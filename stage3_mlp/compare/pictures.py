@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.ticker import MaxNLocator
 
-from stage3_mlp.canvas import FAINT, INK, PREDICTED, TRUE, Picture, canvas, counted, finished, styled
+from common.canvas import FAINT, INK, PREDICTED, TRUE, Picture, canvas, counted, finished, styled
 
 #: A row of a forest plot, and what is around the rows, in CSS pixels.
 ROW_PX, AROUND_PX = 30, 90

@@ -16,8 +16,8 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from common.canvas import FAINT, INK, PREDICTED, TRUE, Picture, canvas, counted, finished, styled
 from common.schema import NO_EMOTION
-from stage3_mlp.canvas import FAINT, INK, PREDICTED, TRUE, Picture, canvas, counted, finished, styled
 from stage3_mlp.emotions.predictions import Classes, EmotionPrediction
 
 #: Letters of a class's name that are drawn.

@@ -15,10 +15,10 @@ from common.errors import DataError
 from common.schema import NO_EMOTION
 from stage3_mlp.emotions.pictures import History, Pictures, draw
 from stage3_mlp.emotions.predictions import EmotionPrediction
-from stage3_mlp.histories import best_epoch
 from stage3_mlp.page import Cell, interval, number, write_page
-from stage3_mlp.studied import Study
-from stage3_mlp.study_tables import left_out, study_tables
+from stage3_mlp.report.histories import best_epoch
+from stage3_mlp.report.studied import Study
+from stage3_mlp.report.study_tables import left_out, study_tables
 
 TEMPLATE = "emotions/emotions.html.j2"
 

@@ -19,9 +19,9 @@ from common.provenance import provenance
 from common.recipe import fingerprint
 from stage3_mlp.parquet import write_parquet
 from stage3_mlp.predictions import ClipPrediction, write_predictions
-from stage3_mlp.views.clip_page import MAX_EMBEDDED_BYTES, write_clip_page
+from stage3_mlp.views.clip.page import MAX_EMBEDDED_BYTES, write_clip_page
 from stage3_mlp.views.media import Media
-from stage3_mlp.views.rendition import render
+from stage3_mlp.views.overlay.rendition import render
 from stage3_mlp.views.view import VideoView, video_views
 
 #: Raise when the same prediction would be written or drawn otherwise.

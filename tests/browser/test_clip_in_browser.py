@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stage3_mlp.predictions import write_predictions
-from stage3_mlp.views import clip_page
+from stage3_mlp.views.clip import page as clip_page
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, Word
 from tests.browser.conftest import RATE_HZ, SCREENSHOTS

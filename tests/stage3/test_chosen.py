@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_mlp.chosen import SHOWN, chosen_clips
+from stage3_mlp.report.chosen import SHOWN, chosen_clips
 
 SCORES = st.one_of(st.none(), st.just(math.nan), st.floats(-1, 1))
 

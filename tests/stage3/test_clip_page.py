@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from common.errors import DataError
 from common.listening import Listening
 from stage3_mlp.predictions import write_predictions
-from stage3_mlp.views import clip_page
-from stage3_mlp.views.clip_data import MAX_COLUMNS, page_data
-from stage3_mlp.views.clip_facts import track_facts
+from stage3_mlp.views.clip import page as clip_page
+from stage3_mlp.views.clip.data import MAX_COLUMNS, page_data
+from stage3_mlp.views.clip.facts import track_facts
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, VideoView, Word
 from tests.stage3.viewed import EVIL, Page, spoken, track, view, written

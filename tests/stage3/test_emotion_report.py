@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
+from common.canvas import SCALE, Picture
 from common.errors import DataError
-from stage3_mlp.canvas import SCALE, Picture
 from stage3_mlp.emotions.charts import (
     NAME_LETTERS,
     POINTS,
@@ -25,7 +25,7 @@ from stage3_mlp.emotions.charts import (
 )
 from stage3_mlp.emotions.pictures import PICTURES, sheet, write_pictures
 from stage3_mlp.emotions.report import write_emotion_report
-from stage3_mlp.studied import Study
+from stage3_mlp.report.studied import Study
 from tests.stage3.emotional import CLASSES, emotional, epochs, metrics_of
 from tests.stage3.test_report import EVIL, Page
 

@@ -18,11 +18,11 @@ import yaml
 from common.curves import training_curves
 from common.errors import DataError
 from common.polar import to_polar
-from stage3_mlp.canvas import stretches
-from stage3_mlp.pictures import angle_distribution, circumplex_density, clip_timeline, intensity_distribution
 from stage3_mlp.predictions import ClipPrediction
-from stage3_mlp.report import write_test_report
-from stage3_mlp.studied import Study
+from stage3_mlp.report.circumplex import stretches
+from stage3_mlp.report.pictures import angle_distribution, circumplex_density, clip_timeline, intensity_distribution
+from stage3_mlp.report.studied import Study
+from stage3_mlp.report.test_page import write_test_report
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -15,8 +15,8 @@ from common.files import write_json
 from common.manifest import Failure, write_manifest
 from common.recipe import Recipe
 from stage3_mlp.cli import main
-from stage3_mlp.state import state_of
-from stage3_mlp.state_page import report
+from stage3_mlp.report.state import state_of
+from stage3_mlp.report.state_page import report
 from tests.stage3.test_report import EVIL, Page, epochs, figures
 from tests.stage3.test_studied import manifest_of
 

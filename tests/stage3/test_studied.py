@@ -13,8 +13,8 @@ import pytest
 from common.files import write_json
 from common.manifest import CachedClip, Manifest, write_manifest
 from common.recipe import Recipe
-from stage3_mlp.studied import STUDIES, Study, about, identity, of_this_model, read_studies
-from stage3_mlp.study_tables import left_out, study_tables
+from stage3_mlp.report.studied import STUDIES, Study, about, identity, of_this_model, read_studies
+from stage3_mlp.report.study_tables import left_out, study_tables
 
 SCORE = {"valence": 0.4, "arousal": 0.2, "mean": 0.3}
 

@@ -121,7 +121,7 @@ class Page(HTMLParser):
 
 def written(path: Path, shown: VideoView, **given: Any) -> str:
     """The text of the page of a view."""
-    from stage3_mlp.views.clip_page import write_clip_page
+    from stage3_mlp.views.clip.page import write_clip_page
 
     settings: dict[str, Any] = {"remarks": [], "provenance": PROVENANCE, "csv": b"clip\n", "media": None, **given}
     write_clip_page(path, shown, **settings)

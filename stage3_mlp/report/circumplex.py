@@ -1,4 +1,4 @@
-"""What the report's pictures share beyond `common.canvas`: the circumplex, and stretches of long clips."""
+"""What the report's pictures share: the axes of the circumplex, and stretches of long clips."""
 
 from __future__ import annotations
 
@@ -7,43 +7,9 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from common.canvas import (
-    FAINT,
-    INK,
-    PREDICTED,
-    SCALE,
-    TRUE,
-    Floats,
-    Picture,
-    canvas,
-    counted,
-    finished,
-    line,
-    styled,
-)
-
-__all__ = [
-    "FAINT",
-    "INK",
-    "PREDICTED",
-    "SCALE",
-    "TRUE",
-    "Picture",
-    "canvas",
-    "circumplex",
-    "counted",
-    "finished",
-    "line",
-    "outside",
-    "reach",
-    "stretches",
-    "styled",
-]
+from common.canvas import FAINT, INK, Floats, counted
 
 Columns = npt.NDArray[np.float64]
-
-#: Least and greatest edge of a circumplex; labels reach 1 on each axis, predictions may reach any value.
-REACH = (1.05, 1.55)
 
 
 def stretches(values: Floats, step: int) -> tuple[Columns, Columns, Columns]:
@@ -64,11 +30,6 @@ def stretches(values: Floats, step: int) -> tuple[Columns, Columns, Columns]:
     total = np.add.reduceat(np.nan_to_num(rows), starts, axis=0)
     mean = np.divide(total, there, out=np.full(total.shape, np.nan), where=there > 0)
     return mean, np.fmin.reduceat(rows, starts, axis=0), np.fmax.reduceat(rows, starts, axis=0)
-
-
-def reach(points: Floats) -> float:
-    """Where a picture of points (N, 2) ends on both axes: behind the unit circle, and behind most points."""
-    return float(np.clip(np.abs(points).max() + 0.05, *REACH))
 
 
 def circumplex(axes: Axes, edge: float) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError
+from common.polar import reach
 from common.schema import MODALITIES
 from common.timeline import frame_edges_s
-from stage3_mlp.views.clip_facts import shown_frames
+from stage3_mlp.views.clip.facts import shown_frames
 from stage3_mlp.views.colours import LABELS, track_colour
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, VideoView
@@ -21,8 +22,6 @@ from stage3_mlp.views.view import Track, VideoView
 MAX_COLUMNS: Final = 2000
 #: Of a strip's values, the part that its scale reaches; the few above are drawn as its end.
 _SCALE_REACHES: Final = 99.0
-#: Least and greatest edge of the circumplex; labels reach 1 on each axis, predictions may reach any value.
-_EDGES: Final = (1.05, 1.55)
 #: A face box where there is no face.
 _NO_BOX: Final = -32768
 
@@ -90,8 +89,8 @@ def page_data(view: VideoView, media: Media | None) -> dict[str, Any]:
 
 
 def circumplex_edge(view: VideoView) -> float:
-    """Where the circumplex ends on both axes: behind the unit circle, and behind most points."""
-    return float(np.clip(_largest(view) + 0.05, *_EDGES))
+    """Where the circumplex ends on both axes."""
+    return reach([_largest(view)])
 
 
 def outside(view: VideoView) -> str:

@@ -12,27 +12,14 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from common.canvas import FAINT, PREDICTED, TRUE, Picture, canvas, counted, finished, line, styled
 from common.curves import Curve as Curve
 from common.curves import training_curves as training_curves
-from common.polar import to_polar
+from common.polar import reach, to_polar
 from common.schema import Modality
 from common.timeline import frame_edges_s
-from stage3_mlp.canvas import (
-    FAINT,
-    PREDICTED,
-    TRUE,
-    Picture,
-    canvas,
-    circumplex,
-    counted,
-    finished,
-    line,
-    outside,
-    reach,
-    stretches,
-    styled,
-)
 from stage3_mlp.predictions import ClipPrediction
+from stage3_mlp.report.circumplex import circumplex, outside, stretches
 
 Floats = npt.NDArray[np.floating]
 #: A name, one of `_LOOKS`, and its values: (N, 2) valence and arousal, finite, N >= 1.

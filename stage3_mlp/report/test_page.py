@@ -11,10 +11,11 @@ import yaml
 
 from common.curves import Rows
 from common.errors import DataError
-from stage3_mlp.chosen import chosen_clips
-from stage3_mlp.histories import shown_histories
 from stage3_mlp.page import write_page
-from stage3_mlp.pictures import (
+from stage3_mlp.predictions import ClipPrediction
+from stage3_mlp.report.chosen import chosen_clips
+from stage3_mlp.report.histories import shown_histories
+from stage3_mlp.report.pictures import (
     Cloud,
     Floats,
     angle_distribution,
@@ -22,12 +23,11 @@ from stage3_mlp.pictures import (
     clip_timeline,
     intensity_distribution,
 )
-from stage3_mlp.predictions import ClipPrediction
-from stage3_mlp.score_rows import concordances, score_rows
-from stage3_mlp.studied import Study
-from stage3_mlp.study_tables import left_out, study_tables
+from stage3_mlp.report.score_rows import concordances, score_rows
+from stage3_mlp.report.studied import Study
+from stage3_mlp.report.study_tables import left_out, study_tables
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = "report/test.html.j2"
 
 #: A timeline's size in CSS pixels.
 TIMELINE_PX = (400, 400)

@@ -11,14 +11,14 @@ import yaml
 from common.manifest import Manifest
 from common.provenance import provenance
 from common.schema import MODALITIES
-from stage3_mlp.histories import shown_histories
 from stage3_mlp.outcome import outcome_of
 from stage3_mlp.page import Cell, interval, number, write_page
-from stage3_mlp.state import State, state_of
-from stage3_mlp.study_tables import COLUMNS, left_out, study_tables
+from stage3_mlp.report.histories import shown_histories
+from stage3_mlp.report.state import State, state_of
+from stage3_mlp.report.study_tables import COLUMNS, left_out, study_tables
 from stage3_mlp.test import TEST
 
-TEMPLATE = "state.html.j2"
+TEMPLATE = "report/state.html.j2"
 PAGE = "report.html"
 
 #: Of a commit or a hash; all of it is in manifest.json.

@@ -17,7 +17,7 @@ from common.recipe import fingerprint
 from stage3_mlp.outcome import model_identity, outcome_of
 from stage3_mlp.predictions import ClipPrediction, write_predictions
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
-from stage3_mlp.views.clip_page import is_current
+from stage3_mlp.views.clip.page import is_current
 from stage3_mlp.views.folder import CODE_VERSION, write_page
 from stage3_mlp.views.view import VideoView, video_views
 

@@ -1,6 +1,6 @@
 """The page of a video: its picture, its prediction over time and on the circumplex, its words, all moving together.
 
-One HTML file that needs no network. Its scripts are the ``clip_*.js`` beside this file, put into the page as they are.
+One HTML file that needs no network. Its scripts are the ``*.js`` beside this file, put into the page as they are.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from markupsafe import Markup
 
 from common.errors import DataError
 from stage3_mlp.page import write_page
-from stage3_mlp.views.clip_data import checked, outside, page_data
-from stage3_mlp.views.clip_facts import track_facts
+from stage3_mlp.views.clip.data import checked, outside, page_data
+from stage3_mlp.views.clip.facts import track_facts
 from stage3_mlp.views.colours import LABELS, track_colour
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import VideoView
@@ -28,7 +28,7 @@ from stage3_mlp.views.view import VideoView
 #: A larger video stays beside the page, which refers to it.
 MAX_EMBEDDED_BYTES: Final = 40_000_000
 
-_TEMPLATE = "views/clip.html.j2"
+_TEMPLATE = "views/clip/page.html.j2"
 #: Characters at the beginning of a page in which its key is.
 _HEAD = 2000
 _FOLDER = Path(__file__).parent
@@ -66,7 +66,7 @@ def write_clip_page(
     """
     checked(view)
     scripts = [Markup((_UPLOT / "uPlot.iife.min.js").read_text(encoding="utf-8")), Markup(page_script())]
-    style = (_UPLOT / "uPlot.min.css").read_text(encoding="utf-8") + (_FOLDER / "clip.css").read_text(encoding="utf-8")
+    style = (_UPLOT / "uPlot.min.css").read_text(encoding="utf-8") + (_FOLDER / "page.css").read_text(encoding="utf-8")
     context = {
         "heading": view.name,
         "facts": [track_facts(track.prediction, track_colour(index)) for index, track in enumerate(view.tracks)],
@@ -100,7 +100,7 @@ def is_current(path: Path, key: str) -> bool:
 
 def page_script() -> str:
     """The page's own script: its files one after the other, in a scope of their own."""
-    parts = ((_FOLDER / f"clip_{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    parts = ((_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
     return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
 
 

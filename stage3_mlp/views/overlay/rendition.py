@@ -24,8 +24,8 @@ from common.media import decode
 from common.media.sound import SoundBlock
 from common.timeline import frame_edges_s
 from stage3_mlp.views.media import Media
-from stage3_mlp.views.overlay import Overlay, resized
-from stage3_mlp.views.panel_layout import Pixels
+from stage3_mlp.views.overlay.overlay import Overlay, resized
+from stage3_mlp.views.overlay.panel_layout import Pixels
 from stage3_mlp.views.view import VideoView
 
 #: Height of the plain video at most.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from stage3_mlp.views.panel_layout import Colour
-from stage3_mlp.views.panel_text import printable
+from stage3_mlp.views.overlay.panel_layout import Colour
+from stage3_mlp.views.overlay.panel_text import printable
 from stage3_mlp.views.view import Track
 
 Points = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from stage3_mlp.views.panel_layout import Colour, Pixels
+from stage3_mlp.views.overlay.panel_layout import Colour, Pixels
 
 ELLIPSIS = "…"
 

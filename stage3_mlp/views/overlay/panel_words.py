@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stage3_mlp.views.panel_layout import Colour, Pixels
-from stage3_mlp.views.panel_text import draw_text, fitted, printable, text_width
+from stage3_mlp.views.overlay.panel_layout import Colour, Pixels
+from stage3_mlp.views.overlay.panel_text import draw_text, fitted, printable, text_width
 from stage3_mlp.views.view import Word
 
 STAGE: Colour = (0x14, 0x17, 0x1A)

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from stage3_mlp.views.colours import LABELS
-from stage3_mlp.views.panel_layout import MAX_NAMED, Colour, Layout, Pixels, Rect
-from stage3_mlp.views.panel_text import draw_text, fitted, text_width
-from stage3_mlp.views.panel_track import DrawnTrack, Points
+from stage3_mlp.views.overlay.panel_layout import MAX_NAMED, Colour, Layout, Pixels, Rect
+from stage3_mlp.views.overlay.panel_text import draw_text, fitted, text_width
+from stage3_mlp.views.overlay.panel_track import DrawnTrack, Points
 
 #: As the pages have them, in light mode.
 GROUND: Final[Colour] = (0xF7, 0xF7, 0xF5)

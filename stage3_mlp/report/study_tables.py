@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stage3_mlp.page import Cell, interval, number
-from stage3_mlp.studied import ABLATION, FOLDS, MISSING, SEEDS, SESSIONS, Study
+from stage3_mlp.report.studied import ABLATION, FOLDS, MISSING, SEEDS, SESSIONS, Study
 
 _INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 

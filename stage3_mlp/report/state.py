@@ -16,7 +16,7 @@ from common.errors import CacheError, MavenError, UsageError
 from common.history import CHECKPOINTS, checkpoints_of, history_so_far, read_state
 from common.manifest import MANIFEST, Manifest, read_manifest
 from stage3_mlp.outcome import outcome_of
-from stage3_mlp.studied import Study, of_this_model, read_studies
+from stage3_mlp.report.studied import Study, of_this_model, read_studies
 from stage3_mlp.test import TEST, scored_clips, scoring_of
 from stage3_mlp.train import FUSED, HEAD
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from stage3_mlp.canvas import reach
+from common.polar import reach
 from stage3_mlp.views.colours import LABELS, track_colour
-from stage3_mlp.views.panel import GROUND, Circumplex, Strip, colour, draw_chip, legend_ground, legend_rows
-from stage3_mlp.views.panel_layout import Colour, Layout, Pixels, layout
-from stage3_mlp.views.panel_track import DrawnTrack, Points
-from stage3_mlp.views.panel_words import STAGE, Subtitles
+from stage3_mlp.views.overlay.panel import GROUND, Circumplex, Strip, colour, draw_chip, legend_ground, legend_rows
+from stage3_mlp.views.overlay.panel_layout import Colour, Layout, Pixels, layout
+from stage3_mlp.views.overlay.panel_track import DrawnTrack, Points
+from stage3_mlp.views.overlay.panel_words import STAGE, Subtitles
 from stage3_mlp.views.view import VideoView
 
 #: Around the line of a face, so that it is seen on any picture.
@@ -115,7 +115,7 @@ def resized(picture: Pixels, width_px: int, height_px: int) -> Pixels:
 def _edge(tracks: Sequence[DrawnTrack]) -> float:
     """Where the axes end: behind the unit circle, and behind most values."""
     points = np.concatenate([rows for track in tracks for rows in (track.values.points, track.labels.points)])
-    return reach(np.append(points[np.isfinite(points[:, 0])], [[0.0, 0.0]], axis=0))
+    return reach(points[np.isfinite(points[:, 0])])
 
 
 def _dashed_box(image: Pixels, box: tuple[int, int, int, int], shade: Colour, *, dash_px: int) -> None:

@@ -1,0 +1,1 @@
+"""The overlay video: start with overlay.py, which draws; rendition.py writes."""
