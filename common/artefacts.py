@@ -48,11 +48,25 @@ def load_trained(model_class: Any, folder: Path, device: str, *, made_by: str) -
     try:
         model = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:300].rstrip(".")
         raise CacheError(
             f"The model in {folder} can't be loaded: {reason}.", f"Delete {folder} and run `{made_by}` again."
         ) from error
     return model.eval().to(torch_device(device))
+
+
+def check_trained(folder: Path, *, made_by: str) -> dict[str, Any]:
+    """The record of a trained model whose weights are there too, none of which is loaded.
+
+    Raises
+    ------
+    CacheError
+        If either is missing, naming the command that makes them.
+    """
+    record = read_record(folder, made_by=made_by)
+    if not (folder / WEIGHTS).is_file():
+        raise CacheError(f"There is no {folder / WEIGHTS}.", f"Delete {folder} and run `{made_by}` again.")
+    return record
 
 
 def read_record(folder: Path, *, made_by: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,12 @@ from common.metrics import AXES, Pair, valid_clips
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 
+#: Draws for the intervals of one score; a comparison takes more.
+REPEATS: Final = 1000
+
 
 def bootstrap_over_clips(
-    pairs: Sequence[Pair], repeats: int = 1000, seed: int = 0, level: float = 0.95
+    pairs: Sequence[Pair], repeats: int = REPEATS, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
     """Percentile intervals of the pooled score, by drawing whole clips with replacement.
 
@@ -50,7 +53,7 @@ def bootstrap_over_clips(
     return {name: interval(values, level) for name, values in _figures(clips, draws).items()}
 
 
-def mean_ccc_draws(groups: Sequence[Sequence[Sequence[Pair]]], repeats: int = 1000, seed: int = 0) -> Floats:
+def mean_ccc_draws(groups: Sequence[Sequence[Sequence[Pair]]], repeats: int = REPEATS, seed: int = 0) -> Floats:
     """Draws of the mean CCC of several models, paired: in each draw, all are scored on the same clips.
 
     Parameters

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from common.bootstrap import Interval, check_range, draw, interval, paired_draws
+from common.bootstrap import REPEATS, Interval, check_range, draw, interval, paired_draws
 from common.errors import DataError
 from common.schema import NO_EMOTION
 
@@ -144,7 +144,7 @@ def figures_of(confusions: npt.ArrayLike) -> dict[str, Floats]:
 
 
 def bootstrap_over_dialogues(
-    pairs: Sequence[ClassPair], classes: int, repeats: int = 1000, seed: int = 0, level: float = 0.95
+    pairs: Sequence[ClassPair], classes: int, repeats: int = REPEATS, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
     """Percentile intervals of the pooled figures, by drawing whole clips with replacement.
 
@@ -176,7 +176,7 @@ def bootstrap_over_dialogues(
 
 
 def weighted_f1_draws(
-    groups: Sequence[Sequence[Sequence[ClassPair]]], classes: int, repeats: int = 1000, seed: int = 0
+    groups: Sequence[Sequence[Sequence[ClassPair]]], classes: int, repeats: int = REPEATS, seed: int = 0
 ) -> Floats:
     """Draws of the weighted F1 of several models, paired: in each draw, all are scored on the same clips.
 

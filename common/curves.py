@@ -88,6 +88,7 @@ def run_curves(histories: Mapping[str, Rows]) -> bytes:
             if not _draw(axes, history, name, curves):
                 axes.remove()
             elif curves is _RATE:
+                axes.lines[0].set_drawstyle("steps-post")  # it holds for the epoch, and changes between two
                 _powers_of_ten(axes)
             else:
                 axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncol=3, borderaxespad=0.2, handlelength=1.8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,28 +59,33 @@ def history_so_far(run: Path) -> dict[str, History]:
     for stage, title in STAGES.items():
         recorded = (run / stage / RECORD).is_file()
         record = read_record(run / stage, made_by="make test") if recorded else {}
-        unfinished = _unfinished(run, stage, record.get("fingerprint"))
-        history = unfinished if unfinished is not None else record.get("history", [])
+        state = unfinished(run, stage, record.get("fingerprint"))
+        history = by_epoch(state.get("log_history", [])) if state is not None else record.get("history", [])
         if history:
             found[title] = history
-        if unfinished is not None:
+        if state is not None:
             break
     return found
 
 
-def _unfinished(run: Path, stage: str, ended: str | None) -> History | None:
-    """What the newest checkpoint of a training that didn't end says; None where there is no such training.
+def unfinished(run: Path, stage: str, ended: str | None) -> dict[str, Any] | None:
+    """The Trainer's state in the checkpoint written last, of a stage's trainings that didn't end; None without one.
 
     A training that ends removes the checkpoints of its stage. Should it be killed before that, those with the
     fingerprint of the record are its own.
+
+    Parameters
+    ----------
+    stage : one of `STAGES`
+    ended : fingerprint in the record of the training that ended, if one did
     """
-    trainings = [path for path in (run / CHECKPOINTS).glob(f"{stage}-*") if path.name != f"{stage}-{ended}"]
     states: list[tuple[float, dict[str, Any]]] = []
-    for training in trainings:
-        whole: Sequence[Path] = [path for path in checkpoints_of(training) if read_state(path) is not None]
-        state = read_state(whole[0]) if whole else None
-        if state is not None:
-            states.append(((whole[0] / _STATE).stat().st_mtime, state))
-    if not states:
-        return None
-    return by_epoch(max(states, key=lambda found: found[0])[1].get("log_history", []))
+    for training in (run / CHECKPOINTS).glob(f"{stage}-*"):
+        if training.name == f"{stage}-{ended}":
+            continue
+        for checkpoint in checkpoints_of(training):
+            state = read_state(checkpoint)
+            if state is not None:
+                states.append(((checkpoint / _STATE).stat().st_mtime, state))
+                break
+    return max(states, key=lambda found: found[0])[1] if states else None

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from common.errors import CacheError, DataError
 from common.files import write_json
+from common.recipe import fingerprint
 from common.schema import SCHEMA_VERSION, Split
 
 MANIFEST = "manifest.json"
@@ -124,7 +125,7 @@ class Manifest:
     repeats, such as that the encoders are miniatures with random weights. ``rows`` says what a row of a clip is;
     ``classes`` names the emotions that ``/label/emotion`` counts, none where labels are valence and arousal.
     ``videos`` is of utterances that have a video each: the ``folder`` of those clips, and their ``clips`` by id with
-    their content.
+    their content. ``made_of`` is of refined features alone: as by the function of that name, what they were made of.
     """
 
     data: str
@@ -139,11 +140,18 @@ class Manifest:
     classes: tuple[str, ...] = ()
     protocol: Protocol = "honest"
     videos: dict[str, Any] = field(default_factory=dict)
+    made_of: str = ""
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def of(self, *splits: Split) -> list[CachedClip]:
         """The clips of these splits, in the manifest's order."""
         return [clip for clip in self.clips if clip.split in splits]
+
+
+def made_of(features: Manifest, weights_sha256: str) -> str:
+    """A fingerprint of what refined features are made of: the clips of ``features``, and the weights of the fusion."""
+    clips = [(clip.id, clip.split, clip.content) for clip in features.clips]
+    return fingerprint("made of", weights_sha256, clips)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:

@@ -12,19 +12,17 @@ import numpy as np
 from common.artefacts import load_trained, read_record
 from common.errors import CacheError
 from common.files import remove_partials
-from common.manifest import CachedClip, Manifest, read_manifest, write_manifest
+from common.manifest import CachedClip, Manifest, made_of, read_manifest, write_manifest
 from common.recipe import Recipe, fingerprint
 from common.rows import Array
 from common.schema import AROUSAL, EMOTION, MODALITIES, REFINED, REFINED_DTYPE, TIME, VALENCE, Modality, present
 from common.store import read_summary, read_texts, write_clip
+from common.versions import EXPORT_CODE_VERSION
 from common.windows import CachedArrays, FeatureWindows
 from stage2_beit.train import MADE_BY
 from stage2_beit.words import collate, windows_with
 
 FUSED = "fused"
-
-#: Raise when the exported numbers change for the same weights and features.
-CODE_VERSION = 1
 
 
 def export(
@@ -81,6 +79,7 @@ def export(
         manifest,
         folder=folder.relative_to(cache).as_posix(),
         clips=tuple(exported),
+        made_of=made_of(manifest, record["weights_sha256"]),
         remarks=tuple(dict.fromkeys((*manifest.remarks, *record["remarks"], *remarks))),
     )
     write_manifest(run / FUSED, result)
@@ -94,7 +93,7 @@ def export(
 def fused_key(record: dict[str, Any], recipe: Recipe, modalities: Sequence[Modality]) -> str:
     """A fingerprint of what makes refined features of features: a trained fusion, its windows, what it may see."""
     window = recipe.stage2.window.shaping()
-    return fingerprint("fused", CODE_VERSION, record["weights_sha256"], window, list(modalities))
+    return fingerprint("fused", EXPORT_CODE_VERSION, record["weights_sha256"], window, list(modalities))
 
 
 def refine(model: Any, data: FeatureWindows, batch: int) -> Array:

@@ -16,6 +16,7 @@ from common.labels import balanced_draws, class_counts, class_remarks
 from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
+from common.versions import FUSION_CODE_VERSION
 from common.windows import FeatureWindows
 from stage2_beit.pretrained import pretrained_beit
 from stage2_beit.words import collate, initial_encoder, windows_with
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 FUSION = "fusion"
 MADE_BY = "make train-beit"
-
-#: Raise when the same settings would train another model.
-CODE_VERSION = 2
 
 Say = Callable[[str], None]
 
@@ -52,6 +50,7 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
     folder = run / FUSION
     if is_current(folder, key):
         say(f"Stage 2: {folder} is trained with these settings on these clips; nothing to do, no model loaded.")
+        remove_checkpoints(run / CHECKPOINTS, FUSION)
         return folder
     splits: tuple[Split, ...] = ("train", "validation")
     clips = {split: labelled_clips(manifest, split) for split in splits}
@@ -94,7 +93,9 @@ def training_fingerprint(recipe: Recipe, manifest: Manifest) -> str:
     clips = [(c.id, c.split, c.content) for c in manifest.of("train", "validation") if c.labelled]
     found = pretrained_beit(recipe.stage2.fusion)
     beit = found.identity if found else None
-    return fingerprint("fusion", CODE_VERSION, recipe.stage2.shaping(), beit, recipe.seed, manifest.classes, clips)
+    return fingerprint(
+        "fusion", FUSION_CODE_VERSION, recipe.stage2.shaping(), beit, recipe.seed, manifest.classes, clips
+    )
 
 
 def labelled_clips(manifest: Manifest, split: Split) -> list[CachedClip]:

@@ -63,6 +63,7 @@ def report(cache: Path, run: Path, device: str) -> None:
     help="Override a setting of the run's stage 1, as in stage1.faces.policy=all; may be repeated.",
 )
 @click.option("--no-video", is_flag=True, help="No overlay.mp4, and a page without the video: much faster.")
+@click.option("--retry-failed", is_flag=True, help="Try videos again that failed before and were set aside.")
 @click.option(
     "--head",
     type=click.Path(path_type=Path, file_okay=False),
@@ -75,6 +76,7 @@ def predict(
     out: Path | None,
     overrides: tuple[str, ...],
     no_video: bool,
+    retry_failed: bool,
     head: Path | None,
     cache: Path,
     run: Path,
@@ -92,8 +94,11 @@ def predict(
     if not videos:
         predict_own(head or run / HEAD, cache, run, device, say)
         return
-    done = predict_videos(videos, run, out or run / "predict", device, say, settings=overrides, pictures=not no_video)
-    if not done:
+    place = out or run / "predict"
+    pictures = not no_video
+    if not predict_videos(
+        videos, run, place, device, say, settings=overrides, pictures=pictures, retry_failed=retry_failed
+    ):
         raise SystemExit(1)
 
 

@@ -9,19 +9,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.artefacts import read_record
+from common.artefacts import check_trained, read_record
 from common.datasets.folder import VIDEO_SUFFIXES
-from common.errors import DataError, UsageError
-from common.files import safe_name
+from common.errors import CacheError, DataError, UsageError
+from common.files import one_at_a_time, safe_name
 from common.manifest import Manifest, read_manifest
 from common.provenance import PROJECT
 from common.recipe import Recipe, fingerprint
 from stage3_mlp.outcome import Outcome, model_identity, outcome_of
 from stage3_mlp.parquet import write_parquet
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
+from stage3_mlp.views.folder import FEATURES, write_videos
 
-#: Below a folder of predictions: features and manifests of each set of videos that was named in one command.
-FEATURES = ".features"
+#: What stage 1 leaves in a run.
+RECIPE = "recipe.yaml"
 
 Say = Callable[[str], None]
 
@@ -35,6 +36,7 @@ def predict_videos(
     *,
     settings: Sequence[str] = (),
     pictures: bool = True,
+    retry_failed: bool = False,
 ) -> bool:
     """Predict videos, or a table of utterances, with a trained run: all three stages, and pages to look at.
 
@@ -49,6 +51,8 @@ def predict_videos(
     settings : overrides of the recipe's stage 1, as in ``stage1.faces.policy=all``
     pictures : bool
         Render the overlay and put the video into the page; without, tables and a page without the video.
+    retry_failed : bool
+        Try videos again that failed before.
 
     Returns
     -------
@@ -62,25 +66,24 @@ def predict_videos(
     CacheError
         If the run isn't trained.
     """
-    record = read_record(run / HEAD, made_by=MADE_BY)
+    record = _checked_run(run)
     outcome = outcome_of(record.get("classes", []))  # an earlier version knew none
     _check_kind(record, paths)
-    work = out / FEATURES / fingerprint("videos", [str(path.absolute()) for path in paths])
-    _stages(paths, run, work, device, settings, attention=_has_paths(record))
-    features, fused = read_manifest(work), read_manifest(work / FUSED)
-    _check_classes(record, fused, run / HEAD)
-    predictions = outcome.predict(run / HEAD, work / "cache", fused, fused.clips, device)
+    named = [str(path.absolute()) for path in paths]
+    work = out / FEATURES / fingerprint("videos", str(run.absolute()), named, list(settings))
+    with one_at_a_time(work):
+        _stages(paths, run, work, device, settings, attention=_has_paths(record), retry_failed=retry_failed)
+        features, fused = read_manifest(work), read_manifest(work / FUSED)
+        _check_classes(record, fused, run / HEAD)
+        predictions = outcome.predict(run / HEAD, work / "cache", fused, fused.clips, device)
     if fused.rows == "utterances":
         name = safe_name(paths[0].name if paths[0].is_dir() else paths[0].stem, paths[0])
         _write_tables(out / name, outcome, predictions, say)
         done = True
     else:
-        from stage3_mlp.views.folder import write_videos
-
-        model = model_identity(record)
-        done = write_videos(
-            out, work / "cache", work, features, fused, predictions, model=model, pictures=pictures, say=say
-        )
+        model, name = model_identity(record), run.resolve().name
+        places = (out, work / "cache", work, features, fused)
+        done = write_videos(*places, predictions, model=model, model_run=name, pictures=pictures, say=say)
     for remark in fused.remarks:
         say(f"Note: {remark}")
     for failure in features.failures:
@@ -116,6 +119,15 @@ def _write_tables(folder: Path, outcome: Outcome, predictions: Sequence[Any], sa
     return path
 
 
+def _checked_run(run: Path) -> dict[str, Any]:
+    """The record of a run's head, if all is there that predicts: before hours are spent on features."""
+    record = check_trained(run / HEAD, made_by=MADE_BY)
+    check_trained(run / "fusion", made_by="make train-beit")
+    if not (run / RECIPE).is_file():
+        raise CacheError(f"There is no {run / RECIPE}.", "Run `make embeddings` with this RUN again; it writes it.")
+    return record
+
+
 def _check_kind(record: dict[str, Any], paths: Sequence[Path]) -> None:
     """Before hours are spent on a video that the run has no use for."""
     video = next((path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()), None)
@@ -143,15 +155,22 @@ def _has_paths(record: dict[str, Any]) -> bool:
 
 
 def _stages(
-    paths: Sequence[Path], run: Path, work: Path, device: str, settings: Sequence[str], *, attention: bool
+    paths: Sequence[Path],
+    run: Path,
+    work: Path,
+    device: str,
+    settings: Sequence[str],
+    *,
+    attention: bool,
+    retry_failed: bool,
 ) -> None:
     """Stages 1 and 2 over the videos, by their own commands: stages know nothing of each other."""
     recipe = [part for setting in settings for part in ("--set", setting)]
     data = [part for path in paths for part in ("--data", str(path.absolute()))]
     places = ["--cache", str(work / "cache"), "--run", str(work), "--device", device]
     fusion = ["--fusion", str(run / "fusion")]
-    extract = ["extract", *data, "--recipe", str(run / "recipe.yaml"), *recipe, "--allow-failed"]
-    _command("stage1_embeddings", *extract, *places)
+    how = [*recipe, "--allow-failed", *(["--retry-failed"] if retry_failed else [])]
+    _command("stage1_embeddings", "extract", *data, "--recipe", str(run / RECIPE), *how, *places)
     _command("stage2_beit", "export", *fusion, *places)
     if attention:
         _command("stage2_beit", "attend", "--all", *fusion, *places)

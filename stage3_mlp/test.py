@@ -16,6 +16,7 @@ from common.provenance import provenance
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
 from stage3_mlp.ledger import scored_before
+from stage3_mlp.exported import check_exported
 from stage3_mlp.outcome import Outcome, model_identity, outcome_of
 from stage3_mlp.report.chosen import chosen_clips
 from stage3_mlp.report.studied import Study, identity, of_this_model, read_studies
@@ -83,6 +84,7 @@ def scoring_of(run: Path) -> Scoring:
     """
     manifest = read_manifest(run / FUSED)
     record = read_record(run / HEAD, made_by=MADE_BY)
+    check_exported(run)
     check_splits(manifest)
     try:
         same = head_fingerprint(Recipe.model_validate(record["recipe"]), manifest) == record["fingerprint"]
@@ -128,14 +130,14 @@ def test(cache: Path, run: Path, device: str, say: Say, *, pages: Pages = "with 
     scoring = scoring_of(run)
     outcome, folder = scoring.outcome, scoring.folder
     known = scoring.known()
-    if known is not None:
+    if known is not None and _has_pages(cache, scoring, known, pages):
         say(f"Stage 3: {folder} holds the score of this head on these clips; nothing to do, no model loaded.")
         _table(outcome, known, folder, say)
         return known
     predictions = outcome.predict(run / HEAD, cache, scoring.manifest, scoring.clips, device)
     metrics = _metrics(cache, scoring, predictions)
     outcome.write_predictions(folder / "predictions.csv", predictions, scoring.manifest.protocol)
-    urls = _write_pages(cache, run, predictions, metrics, pages, say) if not scoring.manifest.classes else {}
+    urls = _write_pages(cache, scoring, predictions, metrics, pages, say)
     outcome.write_report(
         folder,
         predictions,
@@ -154,17 +156,27 @@ def test(cache: Path, run: Path, device: str, say: Say, *, pages: Pages = "with 
     return metrics
 
 
+def _has_pages(cache: Path, scoring: Scoring, metrics: dict[str, Any], pages: Pages) -> bool:
+    """Have the clips that the report shows the pages that are wanted?"""
+    if pages == "none" or scoring.manifest.rows != "frames":
+        return True
+    from stage3_mlp.views.clip_pages import are_current
+
+    names = [chosen.clip for chosen in chosen_clips(metrics["per_clip"])]
+    return are_current(scoring.run, cache, names, pictures=pages == "with video")
+
+
 def _write_pages(
-    cache: Path, run: Path, predictions: Sequence[Any], metrics: dict[str, Any], pages: Pages, say: Say
+    cache: Path, scoring: Scoring, predictions: Sequence[Any], metrics: dict[str, Any], pages: Pages, say: Say
 ) -> dict[str, str]:
-    """Pages of the clips that the report shows; clip to URL, relative to the report."""
-    if pages == "none":
+    """Pages of the clips that the report shows; clip to URL, relative to the report. Utterances have no video."""
+    if pages == "none" or scoring.manifest.rows != "frames":
         return {}
     from stage3_mlp.views.clip_pages import write_clip_pages
 
     names = {chosen.clip for chosen in chosen_clips(metrics["per_clip"])}
     some = [prediction for prediction in predictions if prediction.clip in names]
-    urls = write_clip_pages(run, cache, some, say, pictures=pages == "with video")
+    urls = write_clip_pages(scoring.run, cache, some, say, pictures=pages == "with video")
     return {clip: f"../{url}" for clip, url in urls.items()}
 
 

@@ -24,6 +24,7 @@ from common.labels import (
 from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
 from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
+from common.versions import HEAD_CODE_VERSION
 from common.windows import CachedArrays
 from stage3_mlp.pooling import PoolFrames, pool
 from stage3_mlp.predictions import predict_clip
@@ -31,9 +32,6 @@ from stage3_mlp.predictions import predict_clip
 HEAD = "head"
 FUSED = "fused"
 MADE_BY = "make train-mlp"
-
-#: Raise when the same settings would train another head.
-CODE_VERSION = 3
 
 Floats = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]
@@ -92,6 +90,7 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     folder = run / HEAD
     if is_current(folder, key):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
+        remove_checkpoints(run / CHECKPOINTS, HEAD)
         return folder
     check_labels(manifest, categorical=recipe.categorical)
     check_splits(manifest)
@@ -117,7 +116,7 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
 def head_fingerprint(recipe: Recipe, manifest: Manifest) -> str:
     """Over stage 3's settings, the seed, the classes, and the labelled refined clips of training and validation."""
     clips = [(c.id, c.split, c.content) for c in manifest.of("train", "validation") if c.labelled]
-    return fingerprint("head", CODE_VERSION, recipe.stage3.shaping(), recipe.seed, manifest.classes, clips)
+    return fingerprint("head", HEAD_CODE_VERSION, recipe.stage3.shaping(), recipe.seed, manifest.classes, clips)
 
 
 def _data(recipe: Recipe, cache: Path, manifest: Manifest) -> dict[str, LabelledFrames]:

@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.bootstrap import interval
+from common.bootstrap import REPEATS, interval
 from common.errors import UsageError
 from common.manifest import read_manifest
 from common.recipe import Recipe
 from common.schema import MODALITIES, Modality
-from stage3_mlp.report.studied import about
+from stage3_mlp.report.studied import ABLATION, about
 from stage3_mlp.tables import in_lines, write_study
 from studies.chain import Places, Scored, notes
 from studies.seeds import run_seeds, summary
-
-ABLATION = "ablation"
-REPEATS = 1000
 
 Subset = tuple[Modality, ...]
 Values = Mapping[Subset, npt.NDArray[np.float64]]

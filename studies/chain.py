@@ -9,6 +9,7 @@ from typing import Any
 
 from common.manifest import Manifest, write_manifest
 from common.recipe import Recipe
+from common.versions import code_versions
 from stage2_beit.export import export
 from stage2_beit.train import FUSION
 from stage2_beit.train import train as train_fusion
@@ -32,10 +33,15 @@ class Places:
 
 
 def notes(manifest: Manifest, places: Places) -> dict[str, Any]:
-    """Say what must be said of a data set beside every figure, and give it for a study's files."""
+    """Say what must be said of a data set beside every figure; give it and the code's versions for a study's files."""
     for remark in manifest.remarks:
         places.say(f"Note: {remark}")
-    return {"data": manifest.data, "protocol": manifest.protocol, "remarks": list(manifest.remarks)}
+    return {
+        "data": manifest.data,
+        "protocol": manifest.protocol,
+        "remarks": list(manifest.remarks),
+        "code_versions": code_versions(),
+    }
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from common.errors import DataError
 from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.recipe import Recipe
 from common.schema import Split
+from stage3_mlp.report.studied import FOLDS
 from studies.chain import Places, Scored, train_and_score
 from studies.together import score_together
-
-FOLDS = "folds"
 
 
 def fold_of(clips: Sequence[CachedClip], folds: int, *, rows: str = "frames") -> dict[str, int]:

@@ -11,13 +11,12 @@ from common.recipe import Recipe
 from stage2_beit.export import export
 from stage2_beit.train import FUSION
 from stage3_mlp.outcome import outcome_of
+from stage3_mlp.report.studied import MISSING
 from stage3_mlp.tables import in_lines, write_study
 from stage3_mlp.test import predict_clips, scored_clips
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
 from studies.ablate import subsets
 from studies.chain import Places, notes
-
-MISSING = "missing"
 
 
 def study_missing(places: Places) -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from common.bootstrap import interval
+from common.bootstrap import REPEATS, interval
 from common.errors import UsageError
 from common.manifest import Manifest, read_manifest
 from common.recipe import Recipe
-from stage3_mlp.compare.runs import SEEDS
+from stage3_mlp.report.studied import SEEDS
 from stage3_mlp.tables import in_lines, write_study
 from studies.chain import Places, Scored, notes, train_and_score
 
@@ -39,7 +39,7 @@ def run_seeds(recipe: Recipe, manifest: Manifest, folder: Path, number: int, pla
     return runs
 
 
-def summary(runs: Sequence[Scored], repeats: int = 1000) -> dict[str, Any]:
+def summary(runs: Sequence[Scored], repeats: int = REPEATS) -> dict[str, Any]:
     """Mean of each figure over seeds; of the one that counts also the standard deviation (n - 1) over seeds, and a 95 %
     interval over clips and seeds."""
     outcome = runs[0].outcome

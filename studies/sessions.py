@@ -11,10 +11,9 @@ from common.files import safe_name
 from common.manifest import CachedClip, Manifest, read_manifest
 from common.recipe import Recipe
 from common.schema import Split
+from stage3_mlp.report.studied import SESSIONS
 from studies.chain import Places, Scored, train_and_score
 from studies.together import score_together
-
-SESSIONS = "sessions"
 
 
 def session_manifest(manifest: Manifest, session: str) -> Manifest:

@@ -40,8 +40,15 @@ def ready_crops(root: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(folders, key=lambda path: natural(path.name))}
 
 
+#: What a folder holds that `predict` has written: its videos are results, no data.
+PREDICTED = frozenset(("record.json", "predictions.csv", "report.html"))
+
+
 def _files(root: Path) -> Iterator[Path]:
     for folder, inside, names in os.walk(root):
+        if set(names) >= PREDICTED:
+            inside.clear()
+            continue
         # Ready crops are millions of files, and no videos.
         inside[:] = [name for name in inside if not name.startswith(".") and not is_crops(name)]
         yield from (Path(folder, name) for name in names if not name.startswith(".") and Path(folder, name).is_file())
@@ -60,10 +67,13 @@ def clips(root: Path) -> list[Clip]:
     if root.is_file():
         return [Clip(safe_name(root.stem, root), root, "unsplit")]
     crops = ready_crops(root)
+    paths = videos(root)
+    stems = Counter(path.with_suffix("") for path in paths)
     found = []
-    for path in videos(root):
-        name = safe_name("__".join(path.relative_to(root).with_suffix("").parts), path)
-        found.append(Clip(name, path, "unsplit", crops=crops.pop(path.stem, None)))
+    for path in paths:
+        # talk.mov beside talk.mp4: each keeps its suffix.
+        part = path.relative_to(root) if stems[path.with_suffix("")] > 1 else path.relative_to(root).with_suffix("")
+        found.append(Clip(safe_name("__".join(part.parts), path), path, "unsplit", crops=crops.pop(path.stem, None)))
     return found + [Clip(safe_name(name, path), path, "unsplit", crops=path) for name, path in crops.items()]
 
 
@@ -79,9 +89,10 @@ def clips_of(paths: Sequence[Path]) -> list[Clip]:
             found.setdefault(clip.source.resolve(), clip)
     names = Counter(clip.id for clip in found.values())
     common = Path(os.path.commonpath([path.parent for path in found])) if found else Path()
-    return [
-        clip
-        if names[clip.id] == 1
-        else replace(clip, id=safe_name("__".join(path.relative_to(common).with_suffix("").parts), path))
-        for path, clip in found.items()
-    ]
+    stems = Counter(path.with_suffix("") for path in found)
+
+    def name(path: Path) -> str:
+        part = path.relative_to(common)
+        return safe_name("__".join((part if stems[path.with_suffix("")] > 1 else part.with_suffix("")).parts), path)
+
+    return [clip if names[clip.id] == 1 else replace(clip, id=name(path)) for path, clip in found.items()]

@@ -31,6 +31,8 @@ from common.training.shown import Board, Curves, Shown
 
 __all__ = ["Fitted", "Shown", "fit", "last_checkpoint"]
 
+_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -86,11 +88,6 @@ def fit(
     transformers.set_seed(seed)
     quiet()
     measure = measure_for(categorical=settings.categorical)
-    callbacks: list[TrainerCallback] = [_Finite()]
-    if settings.warmup_steps:
-        callbacks.append(_WarmUp(settings.warmup_steps))
-    if settings.early_stop_epochs is not None:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stop_epochs))
     trainer = _Trainer(
         draws,
         model=model,
@@ -99,24 +96,10 @@ def fit(
         eval_dataset=validation,
         data_collator=collate,
         compute_metrics=measure.figures,
-        callbacks=callbacks,
-        optimizer_cls_and_kwargs=(
-            {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimiser],
-            {"lr": settings.learning_rate},
-        ),
+        callbacks=_callbacks(settings),
+        optimizer_cls_and_kwargs=(_OPTIMISERS[settings.optimiser], {"lr": settings.learning_rate}),
     )
-    trainer.remove_callback(transformers.PrinterCallback)
-    progress = Progress(
-        say,
-        settings.epochs,
-        measure,
-        title=STAGES[shown.stage] if shown else "",
-        patience_epochs=settings.early_stop_epochs,
-        loss_now=trainer.loss_so_far,
-    )
-    watchers = [progress, *((Board(shown, measure), Curves(shown)) if shown else ())]
-    for watcher in watchers:
-        trainer.add_callback(watcher)
+    watchers = _watchers(settings, measure, trainer, say, shown)
     resume = last_checkpoint(checkpoints)
     if resume is not None:
         say(f"  goes on from {resume.name}")
@@ -126,6 +109,35 @@ def fit(
         trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
     history = by_epoch(trainer.state.log_history)
     return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
+
+
+def _callbacks(settings: Training) -> list[TrainerCallback]:
+    """What changes the course of a training, or ends it."""
+    callbacks: list[TrainerCallback] = [_Finite()]
+    if settings.warmup_steps:
+        callbacks.append(_WarmUp(settings.warmup_steps))
+    if settings.early_stop_epochs is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stop_epochs))
+    return callbacks
+
+
+def _watchers(
+    settings: Training, measure: Measure, trainer: _Trainer, say: Callable[[str], None], shown: Shown | None
+) -> list[Progress | Board | Curves]:
+    """Add to the trainer what only looks on; each has a ``close``."""
+    progress = Progress(
+        say,
+        settings.epochs,
+        measure,
+        title=STAGES[shown.stage] if shown else "",
+        patience_epochs=settings.early_stop_epochs,
+        loss_now=trainer.loss_so_far,
+    )
+    watchers = [progress, *((Board(shown, measure), Curves(shown)) if shown else ())]
+    trainer.remove_callback(transformers.PrinterCallback)  # `Progress` says it
+    for watcher in watchers:
+        trainer.add_callback(watcher)
+    return watchers
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -26,7 +26,9 @@ _TAGS: Final = {
     "learning_rate": "learning_rate",
     "grad_norm": "grad_norm",
 }
-#: A picture costs up to 0.6 s, so where epochs are short not every one is drawn.
+#: A picture costs up to 0.6 s, so where epochs are short not every one is drawn, and none while a study's tiny
+#: trainings go on: two more pictures would take a tenth to a third of their time.
+_FIRST_DRAWN_S: Final = 5.0
 _DRAW_EVERY_S: Final = 30.0
 
 
@@ -99,7 +101,8 @@ class Board(TrainerCallback):
 class Curves(TrainerCallback):
     """``curves.png`` of a run: the stage in training as far as it has come, beside the other one.
 
-    Drawn after an epoch, but at most once in `_DRAW_EVERY_S`, and when the training ends or is stopped.
+    Drawn after the first epoch that ends `_FIRST_DRAWN_S` after the start or later, after others but at most once in
+    `_DRAW_EVERY_S`, and when the training ends or is stopped.
     """
 
     def __init__(self, shown: Shown, clock: Callable[[], float] = time.monotonic) -> None:
@@ -110,7 +113,7 @@ class Curves(TrainerCallback):
         # A head that is there while the fusion is trained belongs to the fusion before.
         self._before = {title: found[title] for title in order[: order.index(self._title)] if title in found}
         self._clock = clock
-        self._drawn_s = clock()
+        self._draw_from_s = clock() + _FIRST_DRAWN_S
         self._log: list[dict[str, float]] = []
         self._drawn = 0
 
@@ -118,9 +121,9 @@ class Curves(TrainerCallback):
         self._log = state.log_history  # the Trainer's own list, which grows
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._clock() - self._drawn_s >= _DRAW_EVERY_S:
+        if self._clock() >= self._draw_from_s:
             self._draw()
-            self._drawn_s = self._clock()
+            self._draw_from_s = self._clock() + _DRAW_EVERY_S
 
     def close(self) -> None:
         """Draw the last state, unless it is drawn; nothing where no epoch came to its end."""

@@ -12,13 +12,12 @@ import numpy as np
 from common.bootstrap import interval
 from common.errors import DataError, MavenError
 from common.labels import annotated
-from common.recipe import fingerprint
 from stage3_mlp.compare.paired import CORRECTION, LEVEL, differences, draws_for
-from stage3_mlp.compare.runs import Run, Training, read_runs
+from stage3_mlp.compare.runs import Run, read_runs
 from stage3_mlp.compare.settings import differing_settings
 from stage3_mlp.compare.words import in_words, of_the_clips, remarks
 from stage3_mlp.ledger import scored_before
-from stage3_mlp.outcome import Outcome, outcome_of
+from stage3_mlp.outcome import Outcome, model_identity, outcome_of
 from stage3_mlp.tables import write_rows, write_study
 from stage3_mlp.test import predict_clips
 from stage3_mlp.train import HEAD
@@ -71,7 +70,7 @@ def compare(folders: Sequence[Path], cache: Path, device: str, out: Path, say: S
         scored.append(_score(run, outcome, cache, device))
     names = [clip.id for clip in first.clips]
     _check_labels(scored, names)
-    models = [note for run in runs for note in _note_in_ledger(run, outcome, cache)]
+    models = [note for run in runs for note in _note_in_ledger(run, cache)]
     figures = _figures(scored, names, outcome)
     found = {
         "title": outcome.title,
@@ -122,17 +121,13 @@ def _check_labels(scored: Sequence[Scored], names: Sequence[str]) -> None:
                     )
 
 
-def _note_in_ledger(run: Run, outcome: Outcome, cache: Path) -> list[int]:
+def _note_in_ledger(run: Run, cache: Path) -> list[int]:
     """With how many others the test clips have been scored; as after `make test`, which may not have been run."""
     return [
-        scored_before(cache, training.clips, _model(training, outcome), training.folder.name)
+        scored_before(cache, training.clips, model_identity(training.record), training.folder.name)
         for training in run.trainings
         if training.split == "test"
     ]
-
-
-def _model(training: Training, outcome: Outcome) -> str:
-    return fingerprint("scored", training.record["weights_sha256"], outcome.identity(training.record))
 
 
 def _figures(scored: Sequence[Scored], names: Sequence[str], outcome: Outcome) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from common.errors import CacheError, DataError, MavenError, UsageError
 from common.manifest import MANIFEST, CachedClip, Manifest, check_splits, read_manifest
 from common.recipe import Recipe
 from common.schema import Split
+from stage3_mlp.compare.settings import differing_settings
+from stage3_mlp.exported import check_exported
+from stage3_mlp.report.studied import SEEDS, about
 from stage3_mlp.test import scored_clips
 from stage3_mlp.train import FUSED, HEAD, MADE_BY, head_fingerprint
 
-#: Below a run, the trainings that differ in their seed alone, each in a folder named by it.
-SEEDS = "seeds"
 #: Runs of one comparison: each pair of them is compared, and the more pairs, the wider the intervals.
 MAX_RUNS = 12
 
@@ -138,31 +139,50 @@ def _trainings(run: Path) -> tuple[Training, ...]:
     Raises
     ------
     CacheError, DataError
-        As in `read_runs`; and if its seeds were trained with different settings.
+        As in `read_runs`; and if its seeds were trained with different settings, or otherwise than its own head.
     """
     trainings = tuple(_training(folder) for folder in seeds_of(run))
-    settings = [{**training.recipe.shaping(), "seed": 0, "name": "", "summary": ""} for training in trainings]
-    for training, own in zip(trainings, settings, strict=True):
-        if own != settings[0]:
+    first = trainings[0]
+    for training in trainings:
+        if _but_for_the_seed(training.recipe) != _but_for_the_seed(first.recipe):
             raise DataError(
-                f"Its seeds {trainings[0].folder.name} and {training.folder.name} have different settings.",
+                f"Its seeds {first.folder.name} and {training.folder.name} have different settings.",
                 "Train them with one recipe (`make seeds`), or delete those of the other.",
             )
+    if first.folder != run and _trained(run):
+        _check_own(run, trainings)
     return trainings
+
+
+def _check_own(run: Path, trainings: Sequence[Training]) -> None:
+    """Refuse seeds that an earlier state of a run has left, where the run has a head of its own."""
+    recipe = _recipe(run, read_record(run / HEAD, made_by=MADE_BY))
+    what = ""
+    if _but_for_the_seed(recipe) != _but_for_the_seed(trainings[0].recipe):
+        changed = list(differing_settings([recipe, trainings[0].recipe]))
+        what = f"with other settings than its own head: {_some(changed)}"
+    elif (run / MANIFEST).is_file():
+        now = about(read_manifest(run))
+        if any(about(read_manifest(training.folder)) != now for training in trainings):
+            what = "on other clips, labels, splits or features than it has now"
+    if what:
+        raise DataError(
+            f"Its seeds in {run / SEEDS} were trained {what}.",
+            f"`make seeds` with this RUN trains them anew; or name one of them as a run, such as "
+            f"{trainings[0].folder}; or delete {run / SEEDS}.",
+        )
+
+
+def _but_for_the_seed(recipe: Recipe) -> dict[str, Any]:
+    return {**recipe.shaping(), "seed": 0, "name": "", "summary": ""}
 
 
 def _training(folder: Path) -> Training:
     record = read_record(folder / HEAD, made_by=MADE_BY)
+    check_exported(folder)
     manifest = read_manifest(folder / FUSED)
     check_splits(manifest)
-    try:
-        recipe = Recipe.model_validate(record.get("recipe"))
-    except ValidationError as error:
-        raise CacheError(
-            f"The head in {folder / HEAD} was trained by another version: its recipe has "
-            f"{error.error_count()} setting(s) that this one can't read.",
-            f"Run `{MADE_BY}` with this RUN again.",
-        ) from error
+    recipe = _recipe(folder, record)
     if head_fingerprint(recipe, manifest) != record.get("fingerprint"):
         raise CacheError(
             f"Its head was trained on other clips, labels, splits or features than {folder / FUSED} names now.",
@@ -171,6 +191,17 @@ def _training(folder: Path) -> Training:
     split, clips, remarks = scored_clips(manifest)
     every = [*record.get("remarks", ()), *manifest.remarks, *remarks]
     return Training(folder, record, recipe, manifest, split, tuple(clips), tuple(dict.fromkeys(every)))
+
+
+def _recipe(folder: Path, record: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(record.get("recipe"))
+    except ValidationError as error:
+        raise CacheError(
+            f"The head in {folder / HEAD} was trained by another version: its recipe has "
+            f"{error.error_count()} setting(s) that this one can't read.",
+            f"Run `{MADE_BY}` with this RUN again.",
+        ) from error
 
 
 def _check_same(one: str, first: Training, other: str, second: Training) -> None:

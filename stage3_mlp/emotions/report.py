@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from common.bootstrap import REPEATS
 from common.class_metrics import FIGURES
 from common.errors import DataError
 from common.schema import NO_EMOTION
@@ -67,6 +68,7 @@ def write_emotion_report(
     context = {
         "heading": f"Run {metrics['run']}",
         "metrics": metrics,
+        "draws": REPEATS,
         "unit": "block of rows" if metrics["protocol"] == "published" else "dialogue",
         "scores": [(not place, *row) for place, row in enumerate(_scores(metrics))],
         "per_class": _per_class(metrics),

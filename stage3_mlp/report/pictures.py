@@ -38,7 +38,7 @@ ARC_POINTS = 8
 
 #: How a distribution is drawn: colour, and stroke of its line, or "" for an area.
 _LOOKS = {
-    "true": (TRUE, ""),
+    "annotated": (TRUE, ""),
     "predicted": (PREDICTED, "-"),
     "training": (FAINT, ""),
     "validation": (TRUE, "--"),
@@ -168,7 +168,7 @@ def clip_timeline(prediction: ClipPrediction, width_px: int, height_px: int) -> 
     edge = 1.05 * max(1, float(np.abs(drawn[np.isfinite(drawn)]).max(initial=0)))
     for axes, column, name in zip(rows[:2], (0, 1), ("valence", "arousal"), strict=True):
         for values, colour, label in (
-            (prediction.labels[:, column], TRUE, "true"),
+            (prediction.labels[:, column], TRUE, "annotated"),
             (prediction.values[:, column], PREDICTED, "predicted"),
         ):
             if not np.isfinite(values).any():
@@ -185,7 +185,7 @@ def clip_timeline(prediction: ClipPrediction, width_px: int, height_px: int) -> 
     rows[2].set(xlabel="time, s", xlim=(edges[0], edges[-1]))
     figure.legend(*rows[0].get_legend_handles_labels(), loc="outside upper right", ncol=2)
     thinning = f"{frames:,} frames: the line is the mean of {step} at a time, the band goes from lowest to highest."
-    against = " against the true values" if np.isfinite(prediction.labels).any() else ""
+    against = " against the labels" if np.isfinite(prediction.labels).any() else ""
     alt = f"Predicted valence and arousal over {edges[-1] - edges[0]:.1f} seconds{against}."
     return finished(figure, alt, thinning if step > 1 else "")
 

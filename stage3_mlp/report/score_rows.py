@@ -56,4 +56,4 @@ def _per_axis(metrics: dict[str, Any], why: str) -> list[tuple[str, list[Cell]]]
 
 
 def _why_no_ccc(frames: int) -> str:
-    return "fewer than two frames are annotated" if frames < 2 else "neither predictions nor labels vary"
+    return "fewer than two frames have labels" if frames < 2 else "neither predictions nor labels vary"

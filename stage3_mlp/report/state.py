@@ -13,14 +13,13 @@ import yaml
 from common.artefacts import RECORD
 from common.curves import Rows
 from common.errors import CacheError, MavenError, UsageError
-from common.history import CHECKPOINTS, checkpoints_of, history_so_far, read_state
+from common.history import history_so_far, unfinished
 from common.manifest import MANIFEST, Manifest, read_manifest
+from stage3_mlp.exported import FUSION, check_exported
 from stage3_mlp.outcome import outcome_of
-from stage3_mlp.report.studied import Study, of_this_model, read_studies
+from stage3_mlp.report.studied import MISSING, Study, of_this_model, read_studies
 from stage3_mlp.test import TEST, scored_clips, scoring_of
 from stage3_mlp.train import FUSED, HEAD
-
-FUSION = "fusion"
 
 #: A trained part of a run: its folder, its name in a sentence, the command that trains it.
 _PARTS = ((FUSION, "stage 2", "make train-beit"), (HEAD, "stage 3", "make train-mlp"))
@@ -67,17 +66,18 @@ def state_of(run: Path, cache: Path) -> State:
     except CacheError as error:
         missing.append(str(error))
     trained = [_is_trained(run, *part, missing) for part in _PARTS]
-    if trained[0] and manifest is not None:
-        _look_at_export(run, manifest, missing)
+    exported = trained[0] and manifest is not None and _is_exported(run, manifest, missing)
     metrics = _metrics(run, missing)
     current = False
-    if all(trained):
+    if all(trained) and exported:
         current = _is_scored(run, metrics, missing)
     else:
         missing.append("There is no score of the run as it is: `make test` does all that it needs, and scores.")
     studies = read_studies(run, recipe) if manifest is not None else []
     if metrics is not None and current:
         studies = of_this_model(studies, outcome_of(metrics.get("classes", [])).row(metrics))
+    else:
+        studies = _without_withheld(studies, missing)
     return State(run, missing, manifest, histories, studies, metrics, recipe)
 
 
@@ -120,15 +120,8 @@ def _is_trained(run: Path, part: str, name: str, command: str, missing: list[str
     record = run / part / RECORD
     trained = record.is_file()
     ended = _fingerprint(record) if trained else None
-    whole = [
-        state
-        for training in (run / CHECKPOINTS).glob(f"{part}-*")
-        if training.name != f"{part}-{ended}"
-        for state in [next(filter(None, map(read_state, checkpoints_of(training))), None)]
-        if state is not None
-    ]
-    if whole:
-        latest = max(whole, key=lambda state: state.get("epoch") or 0)
+    latest = unfinished(run, part, ended)
+    if latest is not None:
         missing.append(
             f"The training of {name} was stopped, or is going on, after epoch {round(latest.get('epoch') or 0)} of at "
             f"most {latest.get('num_train_epochs', '?')}: `{command}` goes on from there."
@@ -146,15 +139,23 @@ def _fingerprint(record: Path) -> str | None:
     return found.get("fingerprint") if isinstance(found, dict) else None
 
 
-def _look_at_export(run: Path, manifest: Manifest, missing: list[str]) -> None:
+def _is_exported(run: Path, manifest: Manifest, missing: list[str]) -> bool:
+    """Are the refined features there, and of the features and the fusion of now?"""
     command = "`make train-beit`"
     try:
         fused = read_manifest(run / FUSED)
     except CacheError:
         missing.append(f"The refined features of stage 2 are not exported: {command} does it.")
-        return
+        return False
     if [(clip.id, clip.split) for clip in fused.clips] != [(clip.id, clip.split) for clip in manifest.clips]:
         missing.append(f"The refined features are of other clips than those of stage 1: {command} makes them anew.")
+        return False
+    try:
+        check_exported(run)
+    except CacheError as error:
+        missing.append(str(error))
+        return False
+    return True
 
 
 def _metrics(run: Path, missing: list[str]) -> dict[str, Any] | None:
@@ -185,3 +186,13 @@ def _is_scored(run: Path, metrics: dict[str, Any] | None, missing: list[str]) ->
             "The score is of an earlier state of the run, or from before a study: `make test` makes it anew."
         )
     return known is not None
+
+
+def _without_withheld(studies: list[Study], missing: list[str]) -> list[Study]:
+    """The studies without that of withheld modalities: only a score tells whether it is of this model."""
+    if any(study.kind == MISSING and not study.outdated for study in studies):
+        missing.append(
+            f"The study in {MISSING}/ is not shown: without a score of the run as it is, it can't be told whether it "
+            "is about this model. `make test` scores it."
+        )
+    return [study for study in studies if study.kind != MISSING or study.outdated]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from common.bootstrap import REPEATS
 from common.manifest import Manifest
 from common.provenance import provenance
 from common.schema import MODALITIES
@@ -52,6 +53,7 @@ def write_state_page(path: Path, state: State) -> None:
         "rows": manifest.rows if manifest else "frames",
         "missing": state.missing,
         "score": _score(state.metrics) if state.metrics else None,
+        "draws": REPEATS,
         "page": f"{TEST}/{PAGE}" if scored.is_file() else "",
         "splits": _splits(manifest) if manifest else [],
         "failures": manifest.failures if manifest else (),

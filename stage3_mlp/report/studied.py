@@ -1,7 +1,7 @@
 """What studies have found out about a run, read from the files that they left below it.
 
 The studies stand above the stages: stage 3 knows them by their files alone. A study is shown while it is about the
-run as it is now, its settings and its clips; else it is left out, and why is said.
+run as it is now, its settings and its clips, and the code is the same; else it is left out, and why is said.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from common.errors import CacheError
 from common.manifest import Manifest, read_manifest
 from common.recipe import Recipe, fingerprint
+from common.versions import code_versions
 from stage3_mlp.page import known
 
 #: Folders below a run, each with ``<name>.json``; in the order of a page.
@@ -94,6 +95,8 @@ def _read(kind: str, folder: Path, manifest: Manifest, recipe: Mapping[str, Any]
         outdated = "" if same_clips else "its clips, their splits or their features were others"
         if _shaping(made_with) != _shaping(recipe):
             outdated = "it was made with other settings"
+        elif found.get("code_versions") != code_versions():
+            outdated = "it was made by another version of this program"
         if outdated or not rows:
             return Study(kind, outdated=outdated or "its table is empty")
         shares, summary = found.get("shapley", []), found.get("summary", {})

@@ -46,7 +46,7 @@ COLUMNS = {
     "seeds": "Seeds",
     "valence": "CCC valence",
     "arousal": "CCC arousal",
-    "mean": "CCC mean",
+    "mean": "Mean CCC",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
     "weighted_f1": "Weighted F1",

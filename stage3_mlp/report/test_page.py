@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from common.bootstrap import REPEATS
 from common.curves import Rows
 from common.errors import DataError
 from stage3_mlp.page import write_page
@@ -67,6 +68,7 @@ def write_test_report(
     context = {
         "heading": f"Run {metrics['run']}",
         "metrics": metrics,
+        "draws": REPEATS,
         "scores": [(not place, *row) for place, row in enumerate(score_rows(metrics))],
         "distributions": [*circumplex_density(clouds), angle_distribution(clouds), intensity_distribution(clouds)],
         "labelled": len(clouds) > 1,
@@ -106,12 +108,12 @@ def _check(metrics: dict[str, Any], predictions: Sequence[ClipPrediction]) -> No
 
 
 def _clouds(predictions: Sequence[ClipPrediction]) -> list[Cloud]:
-    """Predicted and true points of all annotated frames; where there are none, the predicted of all frames."""
-    predicted, true = (np.concatenate([getattr(p, name) for p in predictions]) for name in ("values", "labels"))
+    """Predicted and annotated points of all labelled frames; where there are none, the predicted of all frames."""
+    predicted, labels = (np.concatenate([getattr(p, name) for p in predictions]) for name in ("values", "labels"))
     finite = np.isfinite(predicted).all(axis=1)
-    annotated = finite & np.isfinite(true).all(axis=1)
-    if annotated.any():
-        return [("predicted", predicted[annotated]), ("true", true[annotated])]
+    labelled = finite & np.isfinite(labels).all(axis=1)
+    if labelled.any():
+        return [("predicted", predicted[labelled]), ("annotated", labels[labelled])]
     if finite.any():
         return [("predicted", predicted[finite])]
     raise DataError("Not one prediction is a finite number.", "Look for where the features or the head lost them.")

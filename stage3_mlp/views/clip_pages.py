@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,11 +15,13 @@ from common.listening import LISTENING
 from common.manifest import Manifest, read_manifest
 from common.patterns import fitting
 from common.recipe import fingerprint
+from common.store import read_attributes
 from stage3_mlp.outcome import model_identity, outcome_of
 from stage3_mlp.predictions import ClipPrediction, write_predictions
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
-from stage3_mlp.views.clip.page import is_current
-from stage3_mlp.views.folder import CODE_VERSION, write_page
+from stage3_mlp.views.clip.page import key_of
+from stage3_mlp.views.folder import CODE_VERSION, Origin, write_page
+from stage3_mlp.views.source import source_video
 from stage3_mlp.views.view import VideoView, video_views
 
 #: Below a run's folder.
@@ -42,7 +45,7 @@ def show(patterns: Sequence[str], cache: Path, run: Path, device: str, say: Say,
     """
     fused = read_manifest(run / FUSED)
     if fused.rows != "frames":
-        raise UsageError(f"The clips of {run} are dialogues, without a video to play.", "See their report.html.")
+        raise UsageError(f"The rows of {run} are utterances: there is no video to play.", "See their report.html.")
     names = set(fitting([clip.id for clip in fused.clips], patterns))
     for clip in (clip for clip in fused.clips if clip.id in names):
         predictions = outcome_of(()).predict(run / HEAD, cache, fused, [clip], device)
@@ -69,28 +72,63 @@ def write_clip_pages(
     dict
         Clip to the page's URL, relative to the run.
     """
-    folder = run / CLIPS
     features, fused = read_manifest(run), read_manifest(run / FUSED)
-    model = model_identity(read_record(run / HEAD, made_by=MADE_BY))
-    contents = {clip.id: clip.content for clip in fused.clips}
-    urls = {}
+    pages = _Pages(run, cache, features, fused)
+    pages.remove_outdated()
     for prediction in predictions:
-        (view,) = video_views(cache, run, features, fused, [prediction])
-        page = folder / f"{view.name}.html"
-        listening = run / LISTENING / f"{prediction.clip}.npz"
-        asked = sha256(listening) if view.tracks[0].listening is not None else ""
-        about = (model, contents[prediction.clip], asked, str(view.source), pictures, fused.remarks)
-        key = fingerprint("page", CODE_VERSION, *about)
-        if not is_current(page, key):
-            _write(page, view, fused, key, pictures=pictures, say=say)
-        urls[prediction.clip] = f"{CLIPS}/{quote(page.name)}"
-    return urls
+        clip = prediction.clip
+        if not pages.is_current(clip, pictures=pictures):
+            (view,) = video_views(cache, run, features, fused, [prediction])
+            key = pages.key(clip, pictures=pictures)
+            origin = Origin(key, fused.remarks, run.resolve().name, "../test/report.html")
+            _write(pages.path(clip), replace(view, name=clip), origin, pictures=pictures, say=say)
+    return {prediction.clip: f"{CLIPS}/{quote(f'{prediction.clip}.html')}" for prediction in predictions}
 
 
-def _write(page: Path, view: VideoView, fused: Manifest, key: str, *, pictures: bool, say: Say) -> None:
+def are_current(run: Path, cache: Path, clips: Sequence[str], *, pictures: bool) -> bool:
+    """Has each of these clips its page, of the run's head as it is, with the video if there shall be ``pictures``?"""
+    pages = _Pages(run, cache, read_manifest(run), read_manifest(run / FUSED))
+    return all(pages.is_current(clip, pictures=pictures) for clip in clips)
+
+
+class _Pages:
+    """Which page a clip of a run has, and which it should have."""
+
+    def __init__(self, run: Path, cache: Path, features: Manifest, fused: Manifest) -> None:
+        self._run = run
+        self._features = cache / features.folder
+        self._contents = {clip.id: clip.content for clip in fused.clips}
+        self._remarks = fused.remarks
+        self._model = model_identity(read_record(run / HEAD, made_by=MADE_BY))
+
+    def path(self, clip: str) -> Path:
+        return self._run / CLIPS / f"{clip}.html"
+
+    def key(self, clip: str, *, pictures: bool) -> str:
+        """Of all that the page shows; it begins with the model's."""
+        listening = self._run / LISTENING / f"{clip}.npz"
+        asked = sha256(listening) if listening.is_file() else ""
+        source = source_video(read_attributes(self._features / f"{clip}.h5"))
+        about = (self._contents[clip], asked, *map(str, source), pictures, self._remarks)
+        return f"{self._model}-{fingerprint('page', CODE_VERSION, *about)}"
+
+    def is_current(self, clip: str, *, pictures: bool) -> bool:
+        """A page with the video serves where one without was asked for."""
+        kinds = {True, pictures}
+        return any(key_of(self.path(clip)) == self.key(clip, pictures=kind) for kind in kinds)
+
+    def remove_outdated(self) -> None:
+        """Take away the pages of other models: nothing on them says that they are of another."""
+        for page in (self._run / CLIPS).glob("*.html"):
+            if not key_of(page).startswith(f"{self._model}-"):
+                page.unlink()
+                page.with_suffix(".mp4").unlink(missing_ok=True)
+
+
+def _write(page: Path, view: VideoView, origin: Origin, *, pictures: bool, say: Say) -> None:
     with tempfile.TemporaryDirectory() as place:
         table = Path(place) / "predictions.csv"
         write_predictions(table, [track.prediction for track in view.tracks])
         csv = table.read_bytes()
     video = page.with_name(f"{view.name}.mp4") if pictures else None
-    write_page(page, view, fused.remarks, csv, overlay=None, video=video, say=say, key=key)
+    write_page(page, view, origin, csv, overlay=None, video=video, say=say)

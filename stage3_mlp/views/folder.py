@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from tqdm import tqdm
 
 from common.artefacts import RECORD
 from common.errors import MediaError
-from common.files import remove_partials, write_json
+from common.files import one_at_a_time, remove_partials, write_json
 from common.manifest import Manifest
 from common.polar import quadrant
 from common.provenance import provenance
@@ -25,9 +27,33 @@ from stage3_mlp.views.overlay.rendition import render
 from stage3_mlp.views.view import VideoView, video_views
 
 #: Raise when the same prediction would be written or drawn otherwise.
-CODE_VERSION = 1
+CODE_VERSION = 2
+
+#: A video of more frames takes a while to render.
+_LONG_FRAMES = 2000
+
+#: Below a folder of predictions: features and manifests of each set of videos that was named in one command.
+FEATURES = ".features"
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a page says of where it comes from.
+
+    Attributes
+    ----------
+    key : fingerprints of all that it shows
+    remarks : sentences that every output of the run repeats
+    run : name of the run whose model predicted
+    report : URL of its test page, relative to the page; "" where there is none
+    """
+
+    key: str
+    remarks: Sequence[str]
+    run: str
+    report: str = ""
 
 
 def write_videos(
@@ -39,6 +65,7 @@ def write_videos(
     predictions: Sequence[ClipPrediction],
     *,
     model: str,
+    model_run: str,
     pictures: bool,
     say: Say,
 ) -> bool:
@@ -47,7 +74,7 @@ def write_videos(
     Parameters
     ----------
     cache, run, features, fused : where the videos' features are, and their manifests
-    model : a fingerprint of what predicted
+    model, model_run : a fingerprint of what predicted, and the name of its run
     pictures : bool
         Render the overlay, and put the video into the page.
 
@@ -57,13 +84,20 @@ def write_videos(
         Could every picture be rendered?
     """
     contents = {clip.id: clip.content for clip in fused.clips}
+
+    def key(view: VideoView, pictures: bool) -> str:
+        clips = [(track.prediction.clip, contents[track.prediction.clip]) for track in view.tracks]
+        return fingerprint("video", CODE_VERSION, model, clips, str(view.source), pictures, fused.remarks)
+
     whole = True
     for view in video_views(cache, run, features, fused, predictions):
         folder = out / view.name
-        clips = [(track.prediction.clip, contents[track.prediction.clip]) for track in view.tracks]
-        key = fingerprint("video", CODE_VERSION, model, clips, str(view.source), pictures, fused.remarks)
-        if not _is_done(folder, key):
-            whole &= _write_video(folder, view, fused.remarks, key, pictures=pictures, say=say)
+        with one_at_a_time(out / FEATURES / view.name):  # the lock lies with the features
+            # What is there with pictures serves where none were asked for.
+            if not any(_is_done(folder, key(view, kind)) for kind in {True, pictures}):
+                _say_replaced(folder, view, say)
+                origin = Origin(key(view, pictures), fused.remarks, model_run)
+                whole &= _write_video(folder, view, origin, pictures=pictures, say=say)
         say(f"{view.name}: {in_words(view)}; {folder / 'report.html'}")
     return whole
 
@@ -84,15 +118,27 @@ def in_words(view: VideoView) -> str:
     )
 
 
-def _is_done(folder: Path, key: str) -> bool:
+def _record(folder: Path) -> dict[str, Any]:
+    """What a video's folder says of itself; {} where it says nothing."""
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _say_replaced(folder: Path, view: VideoView, say: Say) -> None:
+    before = _record(folder).get("source")
+    if before is not None and before != str(view.source):
+        say(f"{view.name}: takes the place of the prediction of {before}.")
+
+
+def _is_done(folder: Path, key: str) -> bool:
+    record = _record(folder)
     return record.get("fingerprint") == key and all((folder / name).is_file() for name in record.get("files", ()))
 
 
-def _write_video(folder: Path, view: VideoView, remarks: Sequence[str], key: str, *, pictures: bool, say: Say) -> bool:
+def _write_video(folder: Path, view: VideoView, origin: Origin, *, pictures: bool, say: Say) -> bool:
     """Everything about one video; False where its pictures couldn't be rendered."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_partials(folder)
@@ -105,10 +151,20 @@ def _write_video(folder: Path, view: VideoView, remarks: Sequence[str], key: str
     overlay = folder / "overlay.mp4" if pictures else None
     video = folder / "video.mp4" if pictures else None
     page = folder / "report.html"
-    rendered = write_page(page, view, remarks, table.read_bytes(), overlay=overlay, video=video, say=say)
+    rendered = write_page(page, view, origin, table.read_bytes(), overlay=overlay, video=video, say=say)
     files = [name for name in (*_FILES, "video.mp4") if (folder / name).is_file()]
     if rendered:  # last: it says that the others are complete
-        write_json(folder / RECORD, {"fingerprint": key, "files": files, "remarks": remarks, **provenance()})
+        write_json(
+            folder / RECORD,
+            {
+                "fingerprint": origin.key,
+                "run": origin.run,
+                "source": str(view.source),
+                "files": files,
+                "remarks": origin.remarks,
+                **provenance(),
+            },
+        )
     return rendered
 
 
@@ -118,34 +174,37 @@ _FILES = ("predictions.csv", "predictions.parquet", "overlay.mp4", "report.html"
 def write_page(
     page: Path,
     view: VideoView,
-    remarks: Sequence[str],
+    origin: Origin,
     csv: bytes,
     *,
     overlay: Path | None,
     video: Path | None,
     say: Say,
-    key: str = "",
 ) -> bool:
     """The page, and what is rendered for it; False where that failed, which the page says too."""
-    media, why = None, "It was left out on request." if video is None else ""
+    media, why = None, "The video was left out on request." if video is None else ""
     if video is not None and view.source is None:
-        why = "The clip was made from ready crops of faces, or its video is no longer where it was."
+        why = view.missing or "The clip was made from ready crops of faces, without a video."
+        if view.missing:
+            say(f"{view.name}: {view.missing}")
     elif video is not None:
         page.parent.mkdir(parents=True, exist_ok=True)
         try:
-            media = _render(view, overlay, video)
+            media = _render(view, overlay, video, say)
         except MediaError as error:
             why = f"It can't be shown: {error}"
             say(f"{view.name}: {error}")
     write_clip_page(
-        page, view, remarks=remarks, provenance=provenance(), csv=csv, media=media, why_no_media=why, key=key
+        page, view, provenance=provenance(), csv=csv, media=media, why_no_media=why, **dataclasses.asdict(origin)
     )
     if media is not None and media.path.stat().st_size <= MAX_EMBEDDED_BYTES:
         media.path.unlink()  # it is in the page
-    return media is not None or video is None or view.source is None
+    return media is not None or video is None or not (view.source or view.missing)
 
 
-def _render(view: VideoView, overlay: Path | None, video: Path) -> Media | None:
+def _render(view: VideoView, overlay: Path | None, video: Path, say: Say) -> Media | None:
     frames = max(len(track.prediction.time_s) for track in view.tracks)
+    if frames > _LONG_FRAMES:
+        say(f"{view.name}: rendering {frames} frames ...")
     with tqdm(total=frames, unit="frame", desc=f"rendering {view.name}", leave=False, disable=None) as bar:
         return render(view, overlay=overlay, plain=video, on_frame=lambda count: bar.update(count - bar.n))

@@ -17,6 +17,7 @@ from common.schema import FACE_BOX, WORD_END, WORD_START, WORD_TEXT
 from common.store import read_attributes, read_texts
 from common.windows import CachedArrays
 from stage3_mlp.predictions import ClipPrediction
+from stage3_mlp.views.source import source_video
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,17 @@ class VideoView:
     name : str
         Any printable text: it comes from a stranger.
     source : Path or None
-        The video, where it is still there; None for ready crops without one, and for one that is gone.
+        The video, where it is still there and the same; None for ready crops without one.
     tracks : one or more; several where each face is a clip of its own
     words : in order of time
+    missing : why the source isn't there, in a sentence; "" where there never was one
     """
 
     name: str
     source: Path | None
     tracks: tuple[Track, ...]
     words: tuple[Word, ...] = ()
+    missing: str = ""
 
 
 def video_views(
@@ -85,17 +88,17 @@ def video_views(
     clips = {clip.id: _Cached(cache / features.folder / f"{clip.id}.h5", clip.content) for clip in features.clips}
     groups: dict[str, list[ClipPrediction]] = {}
     for prediction in predictions:
-        groups.setdefault(clips[prediction.clip].source, []).append(prediction)
+        groups.setdefault(clips[prediction.clip].place, []).append(prediction)
     views = []
-    for source, members in groups.items():
+    for members in groups.values():
         cached = [clips[prediction.clip] for prediction in members]
         tracks = tuple(
             Track(prediction, clip.box(), read_listening(run, prediction.clip, contents[prediction.clip]))
             for prediction, clip in zip(members, cached, strict=True)
         )
         words = sorted({word for clip in cached for word in clip.words()}, key=lambda word: (word.start_s, word.end_s))
-        name = members[0].clip if len(members) == 1 else cached[0].video
-        views.append(VideoView(name, Path(source) if Path(source).is_file() else None, tracks, tuple(words)))
+        source, missing = cached[0].source
+        views.append(VideoView(cached[0].video, source, tracks, tuple(words), missing))
     return views
 
 
@@ -111,8 +114,12 @@ class _Cached:
         return read_attributes(self._path)
 
     @property
-    def source(self) -> str:
+    def place(self) -> str:
         return str(self._attributes["source_path"])
+
+    @property
+    def source(self) -> tuple[Path | None, str]:
+        return source_video(self._attributes)
 
     @property
     def video(self) -> str:

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.listening import Listening
+from common.schema import MODALITIES
 from stage3_mlp.predictions import write_predictions
 from stage3_mlp.views.clip import page as clip_page
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, Word
 from tests.browser.conftest import RATE_HZ, SCREENSHOTS
-from tests.stage3.viewed import EVIL, spoken, track, view, written
+from tests.stage3.viewed import EVIL, PATHS, spoken, track, view, written
 
 pytestmark = pytest.mark.browser
 
@@ -132,6 +134,35 @@ def test_every_way_of_seeking_shows_the_very_frame(tmp_path: Path, opened: Open,
         position={"x": disc["width"] * (1 + valence / edge) / 2, "y": disc["height"] * (1 - arousal / edge) / 2}
     )
     assert now(page) == pytest.approx(61 * FRAME_S, abs=1e-6)
+
+
+@pytest.mark.parametrize("with_video", [True, False])
+def test_the_word_that_is_clicked_is_the_one_that_is_marked(
+    tmp_path: Path, opened: Open, talk: Media, with_video: bool
+) -> None:
+    """Starts before, between and within frames; words that share a frame; one that begins behind all of them."""
+    edges = (-0.3, 0.0, 0.12, 0.445, 0.45, 0.455, 0.9, 0.9399, 1.2, 3.99, 9.0)
+    words = tuple(Word(f"word{i}", at_s, max(at_s, edges[i + 1])) for i, at_s in enumerate(edges[:-1]))
+    words += (Word("last", 9.0, 9.5),)
+    written(tmp_path / "p.html", view(words=words), media=talk if with_video else None)
+    page = opened(tmp_path / "p.html")
+    for word in (*words, *reversed(words)):
+        page.get_by_role("button", name=word.text, exact=True).click()
+        if with_video:
+            settled(page)
+        assert page.locator("#words .now").all_text_contents() == [word.text]
+
+
+def test_a_word_is_marked_while_a_frame_shows_it(tmp_path: Path, opened: Open) -> None:
+    words = (Word("one", 0.445, 0.55), Word("two", 0.61, 0.61), Word("three", 0.7, 0.72), Word("four", 0.75, 0.8))
+    written(tmp_path / "p.html", view(words=words))
+    page = opened(tmp_path / "p.html")
+    marked = []
+    for _ in range(22):
+        marked.append("".join(page.locator("#words .now").all_text_contents()))
+        page.keyboard.press("ArrowRight")
+    expected = {11: "one", 12: "one", 13: "one", 15: "two", 17: "three", 18: "four", 19: "four"}
+    assert marked == [expected.get(frame, "") for frame in range(22)]
 
 
 def test_dragging_follows_the_pointer(tmp_path: Path, opened: Open, talk: Media) -> None:
@@ -428,11 +459,36 @@ def test_strips_show_strength_or_what_is_attended_of_either_track(tmp_path: Path
     click_timeline(page, 0.203)
     strength = made[0].listening.strength[20]
     figures = [float(text) for text in page.locator("#paths b").all_text_contents()]
-    assert figures == pytest.approx(strength.tolist(), abs=0.03)
+    assert figures == pytest.approx(strength.tolist(), abs=0.0051)
     page.get_by_label("Attended").check()
     figures = [float(text) for text in page.locator("#paths b").all_text_contents()]
-    assert figures == pytest.approx((2 * strength).tolist(), abs=0.06)
+    assert figures == pytest.approx((2 * strength).tolist(), abs=0.0051)
     assert page.locator("#meaning-attended").is_visible() and page.locator("#meaning-strength").is_hidden()
     assert page.locator("#whose option").all_text_contents() == ["1 a", "3 c"]
     page.locator("#whose select").select_option(label="3 c")
     assert page.locator("#paths b").all_text_contents() == ["–"] * 6, "that track begins later"
+
+
+def test_a_figure_above_the_scale_of_the_strips_is_the_true_one(tmp_path: Path, opened: Open) -> None:
+    made = track(listening=True)
+    made.listening.strength[50, 3] = 123.456
+    written(tmp_path / "p.html", view(made))
+    page = opened(tmp_path / "p.html")
+    click_timeline(page, 0.503)
+    assert page.locator("#paths b").all_text_contents()[3] == "123.46"
+    assert float(page.locator("#scale-to").text_content().split()[0]) < 10
+
+
+def test_where_no_path_adds_anything_a_sentence_says_so(tmp_path: Path, opened: Open) -> None:
+    only_sound = replace(track("a", listening=True).prediction, present=dict.fromkeys(MODALITIES, np.zeros(100, bool)))
+    only_sound.present["audio"] = np.ones(100, bool)
+    nothing = np.full((100, 6), np.nan, np.float32)
+    made = replace(track("a"), prediction=only_sound, listening=Listening(PATHS, nothing, nothing))
+    written(tmp_path / "p.html", view(made, track("b", listening=True)))
+    page = opened(tmp_path / "p.html")
+    parts = ("#paths", "#kinds", "#scale", "#meanings")
+    assert page.locator("#no-path").text_content() == "No path adds anything: only sound is there."
+    assert not any(page.locator(part).is_visible() for part in parts)
+    page.locator("#whose select").select_option(label="2 b")
+    assert page.locator("#no-path").is_hidden() and all(page.locator(part).is_visible() for part in parts)
+    assert page.locator("#paths canvas").first.evaluate("(canvas) => canvas.width > 100")

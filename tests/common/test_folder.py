@@ -58,3 +58,11 @@ def test_one_of_several_paths_that_is_not_there_is_named(tmp_path: Path) -> None
         open_dataset([tmp_path / "empty", tmp_path / "empty"], tmp_path, print)
     found = open_dataset([tmp_path / "talk.mp4", tmp_path / "empty"], tmp_path, print)
     assert (found.kind, found.root, [clip.id for clip in found.clips]) == ("folder", tmp_path, ["talk"])
+
+
+def test_videos_that_differ_in_their_suffix_keep_it_and_predictions_are_no_data(tmp_path: Path) -> None:
+    touch(tmp_path / "talk.mov", tmp_path / "talk.mp4", tmp_path / "a" / "x.mp4")
+    done = tmp_path / "out" / "talk"
+    touch(done / "overlay.mp4", done / "record.json", done / "predictions.csv", done / "report.html")
+    assert [clip.id for clip in clips(tmp_path)] == ["a__x", "talk.mov", "talk.mp4"]
+    assert [clip.id for clip in clips_of([tmp_path / "talk.mov", tmp_path / "talk.mp4"])] == ["talk.mov", "talk.mp4"]

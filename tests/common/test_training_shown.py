@@ -177,15 +177,27 @@ class Watched:
         self.curves.on_evaluate(None, self.state, None)
 
 
-def test_short_epochs_are_not_all_drawn_but_the_last_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_epochs_are_not_all_drawn_but_one_soon_and_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watched = Watched(tmp_path, monkeypatch)
-    for at_s in (10, 20, 31, 40, 50, 62, 70):
+    for at_s in (1, 4.9, 5, 20, 34.9, 36, 50, 66):
         watched.epoch(at_s)
-    assert watched.drawn == [{"Stage 3": 3}, {"Stage 3": 6}]
+    assert watched.drawn == [{"Stage 3": 3}, {"Stage 3": 6}, {"Stage 3": 8}]
+    watched.epoch(70)
     watched.curves.close()
-    assert watched.drawn[2:] == [{"Stage 3": 7}]
+    assert watched.drawn[3:] == [{"Stage 3": 9}]
     watched.curves.close()
-    assert len(watched.drawn) == 3, "the same state is drawn once"
+    assert len(watched.drawn) == 4, "the same state is drawn once"
+
+
+def test_a_training_of_seconds_is_drawn_once_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    for at_s in (1, 2, 3, 4):
+        watched.epoch(at_s)
+    assert watched.drawn == []
+    watched.curves.close()
+    assert watched.drawn == [{"Stage 3": 4}]
 
 
 def test_long_epochs_are_all_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

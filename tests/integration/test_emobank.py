@@ -99,6 +99,7 @@ def test_sentences_go_through_all_three_stages(chain: TextChain) -> None:
     metrics = chain.metrics()
     assert metrics["split"] == "test" and math.isfinite(metrics["ccc"]["mean"])
     assert any("There is no test.csv" in remark for remark in metrics["remarks"])
+    assert not (chain.run / "clips").exists(), "a sentence has no video to play"
     again = [chain.embeddings(), *chain.stages_2_and_3()]
     assert all("nothing to do, no model loaded" in result.output for result in again)
 

@@ -129,3 +129,57 @@ def test_parquet_keeps_texts_as_they_are(tmp_path: Path) -> None:
     first, second = (list(row.values()) for row in parquet.read_table(tmp_path / "t.parquet").to_pylist())
     assert first == ["001", 0, 'a "b",\nc', "", "joy", float(np.float32(0.1)), True]
     assert second == ["002", 1, "", "", "", None, False]
+
+
+def test_a_run_that_lacks_a_part_is_refused_before_anything_is_computed(finished: Chain, tmp_path: Path) -> None:
+    for part in ("fusion/model.safetensors", "fusion", "head/model.safetensors", "recipe.yaml"):
+        run = tmp_path / part.replace("/", "-")
+        shutil.copytree(finished.run, run)
+        lost = run / part
+        shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+        result = predict(run, finished.data, "--out", tmp_path / "out")
+        assert result.exit_code == 1 and part.split("/")[0] in result.output, result.output
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_video_that_was_replaced_is_not_shown_beside_the_old_prediction(
+    finished: Chain, sources: list[Path], tmp_path: Path
+) -> None:
+    from common.manifest import read_manifest
+    from stage3_mlp.views.folder import write_videos
+
+    video = tmp_path / "talk.mp4"
+    shutil.copy(sources[0], video)
+    assert predict(finished.run, video, "--out", tmp_path / "out", "--no-video").exit_code == 0
+    (work,) = (tmp_path / "out" / ".features").glob("[0-9a-f]*")
+    features, fused = read_manifest(work), read_manifest(work / "fused")
+    from stage3_mlp.outcome import outcome_of
+
+    predictions = outcome_of(()).predict(finished.run / "head", work / "cache", fused, fused.clips, "cpu")
+
+    def again() -> tuple[bool, str]:
+        said: list[str] = []
+        whole = write_videos(
+            tmp_path / "new",
+            work / "cache",
+            work,
+            features,
+            fused,
+            predictions,
+            model="00",
+            model_run="a run",
+            pictures=True,
+            say=said.append,
+        )
+        return whole, " ".join(said)
+
+    video.touch()
+    assert again()[0] and (tmp_path / "new" / "talk" / "overlay.mp4").is_file(), "the same bytes are the same video"
+    shutil.copy(sources[1], video)
+    whole, said = again()
+    assert not whole and "changed or replaced" in said
+    assert not (tmp_path / "new" / "talk" / "overlay.mp4").exists()
+    assert "changed or replaced" in (tmp_path / "new" / "talk" / "report.html").read_text(encoding="utf-8")
+    video.unlink()
+    whole, said = again()
+    assert not whole and "no longer where it was" in said

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from common.files import write_json
 from stage3_mlp.cli import main as stage3
 from studies.cli import main as studies
 from tests.conftest import SMALL
@@ -82,6 +84,32 @@ def test_a_score_of_an_earlier_head_is_not_taken_for_this_ones(chain: Chain) -> 
     record = json.loads((chain.run / "head" / "record.json").read_text())
     (chain.run / "head" / "record.json").write_text(json.dumps({**record, "weights_sha256": "0" * 64}))
     assert "The score is of an earlier state of the run" in report(chain).output
+
+
+def test_a_fusion_trained_anew_and_not_exported_is_missed(chain: Chain) -> None:
+    assert chain.train_beit("stage2.training.epochs=1").exit_code == 0
+    output = report(chain).output
+    assert "are of an earlier state of the run" in output and "Nothing is missing." not in output
+    assert chain.export().exit_code == 0
+    assert "are of an earlier state of the run" not in report(chain).output
+    assert chain.train_mlp().exit_code == 0 and chain.test().exit_code == 0
+    assert "Nothing is missing." in report(chain).output
+
+
+def test_features_made_anew_and_not_exported_are_missed(chain: Chain) -> None:
+    assert chain.embeddings("stage1.text.alignment=interpolate").exit_code == 0
+    assert "are of an earlier state of the run" in report(chain).output
+
+
+@pytest.mark.parametrize(("part", "train"), [("fusion", Chain.train_beit), ("head", Chain.train_mlp)])
+def test_what_other_settings_left_is_gone_when_a_training_is_there_already(
+    chain: Chain, part: str, train: Callable[[Chain], Result]
+) -> None:
+    left = chain.run / "checkpoints" / f"{part}-other" / "checkpoint-9"
+    write_json(left / "trainer_state.json", {"epoch": 3.0, "num_train_epochs": 30, "log_history": []})
+    assert "after epoch 3 of at most 30" in report(chain).output
+    assert "nothing to do" in train(chain).output
+    assert "Nothing is missing." in report(chain).output and not left.exists()
 
 
 def test_a_record_of_another_version_is_an_error_with_a_cure(chain: Chain) -> None:

@@ -18,13 +18,16 @@ from hypothesis import strategies as st
 
 from common.errors import DataError
 from common.listening import Listening
+from common.metrics import score
+from stage3_mlp.page import number
 from stage3_mlp.predictions import write_predictions
 from stage3_mlp.views.clip import page as clip_page
 from stage3_mlp.views.clip.data import MAX_COLUMNS, page_data
 from stage3_mlp.views.clip.facts import track_facts
+from stage3_mlp.views.colours import LABELS, LABELS_DARK, TRACKS, TRACKS_DARK
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, VideoView, Word
-from tests.stage3.viewed import EVIL, Page, spoken, track, view, written
+from tests.stage3.viewed import EVIL, PATHS, Page, spoken, track, view, written
 
 VENDOR = Path(clip_page.__file__).parent / "vendor" / "uplot"
 
@@ -44,6 +47,12 @@ def changed(**changes: Any) -> Track:
     """A track whose prediction differs in these arrays."""
     made = track()
     return replace(made, prediction=replace(made.prediction, **changes))
+
+
+def without_paths(made: Track) -> Track:
+    """Its paths add nothing at any moment."""
+    nothing = np.full((len(made.prediction.time_s), 6), np.nan, np.float32)
+    return replace(made, listening=Listening(PATHS, nothing, nothing))
 
 
 def mp4(folder: Path, name: str = "talk.mp4", size: int = 100) -> Media:
@@ -115,33 +124,46 @@ def test_what_the_scripts_read_is_what_was_predicted(tmp_path: Path) -> None:
     box = array(given_track["box"], "<i2").reshape(-1, 4)
     assert (box[~face] == -32768).all() and np.abs(box[face] - made.box[face]).max() <= 0.5
     assert data["media"] == {"start_s": 0.5, "scale": 0.5}
-    assert array(data["words"]["start"], "<f8").tolist() == [5.0, 7.0]
+    assert array(data["words"]["start"], "<f8").tolist() == [5.005, 7.005]
 
 
 @given(frames=st.sampled_from([1, 2, 2000, 2001, 4500]), seed=st.integers(0, 3))
-def test_strips_are_means_within_a_step_of_their_scale(frames: int, seed: int) -> None:
+def test_strips_are_means(frames: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     strength = rng.random((frames, 2)).astype(np.float32)
     strength[rng.random((frames, 2)) < 0.3] = np.nan
     made = replace(track("t", frames), listening=Listening(("audio->text", "text->audio"), strength, strength))
     strips = page_data(view(made), None)["tracks"][0]["listening"]
-    levels = array(strips["strength"]["columns"], "u1").reshape(2, -1).T
-    assert len(levels) <= MAX_COLUMNS and len(levels) == -(-frames // strips["step"])
-    for column, level in enumerate(levels):
+    means = array(strips["strength"]["columns"], "<f4").reshape(2, -1).T
+    assert len(means) <= MAX_COLUMNS and len(means) == -(-frames // strips["step"])
+    for column, mean in enumerate(means):
         rows = strength[column * strips["step"] : (column + 1) * strips["step"]]
         for path in (0, 1):
             there = rows[np.isfinite(rows[:, path]), path]
-            assert (level[path] == 0) == (len(there) == 0)
+            assert np.isnan(mean[path]) == (len(there) == 0)
             if len(there):
-                expected = min(there.mean(), strips["strength"]["top"])
-                assert (level[path] - 1) / 254 * strips["strength"]["top"] == pytest.approx(expected, abs=0.003)
+                assert mean[path] == pytest.approx(there.mean(), rel=1e-5)
 
 
 def test_attention_that_is_nowhere_has_a_scale_all_the_same() -> None:
-    nothing = np.full((100, 6), np.nan, np.float32)
-    made = replace(track(), listening=Listening(("p",) * 6, nothing, nothing))
-    strips = page_data(view(made), None)["tracks"][0]["listening"]
-    assert strips["strength"]["top"] == 0 and not array(strips["strength"]["columns"], "u1").any()
+    strips = page_data(view(without_paths(track())), None)["tracks"][0]["listening"]
+    assert strips["strength"]["top"] == 0 and np.isnan(array(strips["strength"]["columns"], "<f4")).all()
+
+
+@pytest.mark.parametrize(
+    ("there", "why"),
+    [
+        (("audio",), "only sound is there."),
+        (("text",), "only words are there."),
+        ((), "neither face nor sound nor a word is there."),
+        (("visual", "audio"), "it takes two of face, sound and words together."),
+    ],
+)
+def test_why_no_path_adds_anything_is_said(there: tuple[str, ...], why: str) -> None:
+    present = {name: np.full(100, name in there) for name in ("visual", "audio", "text")}
+    shown = view(without_paths(changed(present=present)), track("b", listening=True))
+    nothing = [given["listening"]["nothing"] for given in page_data(shown, None)["tracks"]]
+    assert nothing == [f"No path adds anything: {why}", ""]
 
 
 def test_a_small_video_lies_in_the_page_and_a_large_one_beside_it(
@@ -203,9 +225,50 @@ def test_a_labelled_track_has_its_ccc_and_why_where_there_is_none() -> None:
     assert [cell.text for cell in track_facts(same, "").ccc] == ["1.000"] * 3
     assert track_facts(same, "").labelled == 90
     same.labels[11:] = np.nan
-    assert {cell.why for cell in track_facts(same, "").ccc} == {"fewer than two frames are annotated"}
+    assert {cell.why for cell in track_facts(same, "").ccc} == {"fewer than two frames have labels"}
     same.values[10] = np.nan
     assert {cell.why for cell in track_facts(same, "").ccc} == {"1 labelled frames have no finite prediction"}
+
+
+def test_the_ccc_of_a_clip_is_the_tests() -> None:
+    made = track(labels=True).prediction
+    made.labels[20:40, 0] = made.labels[60:90, 1] = np.nan
+    made.values[25] = np.inf  # has no valence to be compared with
+    of_test = score([(np.where(np.isfinite(made.values), made.values, 0), made.labels)])
+    facts = track_facts(made, "")
+    figures = of_test.ccc_valence, of_test.ccc_arousal, of_test.ccc_mean
+    assert [cell.text for cell in facts.ccc] == [number(figure, "").text for figure in figures]
+    assert facts.labelled == of_test.frames == 50 and figures[0] != pytest.approx(figures[1])
+
+
+def luminance(colour: str) -> float:
+    return float(linear(colour) @ (0.2126, 0.7152, 0.0722))
+
+
+def linear(colour: str) -> np.ndarray:
+    """Red, green and blue as light: sRGB (IEC 61966-2-1) undone."""
+    channels = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8) / 255
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize(("tracks", "labels", "dark"), [(TRACKS, LABELS, False), (TRACKS_DARK, LABELS_DARK, True)])
+def test_tracks_stand_out_from_their_card_and_from_each_other(
+    tmp_path: Path, tracks: tuple[str, ...], labels: str, dark: bool
+) -> None:
+    page = written(tmp_path / "p.html", view())
+    card = [code if len(code) == 7 else "#ffffff" for code in re.findall(r"--card: (#[0-9a-f]+);", page)][dark]
+    for colour in (*tracks, labels):
+        low, high = sorted([luminance(colour), luminance(card)])
+        assert (high + 0.05) / (low + 0.05) >= 3, colour
+        assert colour in page
+    # Without red cones, and without green ones, at full strength: Machado, Oliveira and Fernandes (2009).
+    for seen in (
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    ):
+        shades = [np.cbrt(np.clip(np.array(seen) @ linear(colour), 0, 1)) for colour in tracks]
+        apart = [np.abs(one - other).max() for i, one in enumerate(shades) for other in shades[:i]]
+        assert min(apart) > 0.08
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from common.errors import CacheError, DataError, MavenError, UsageError
 from common.files import write_json
-from common.manifest import CachedClip, Manifest, write_manifest
+from common.manifest import CachedClip, Manifest, made_of, read_manifest, write_manifest
 from common.recipe import Recipe, load_recipe
 from stage3_mlp.cli import main
 from stage3_mlp.compare.compare import compare
@@ -363,6 +363,40 @@ def test_seeds_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     (tmp_path / "r" / "seeds" / "4").mkdir()
     with pytest.raises(CacheError, match="with seed 4 was stopped before its end"):
         seeds_of(tmp_path / "r")
+
+
+def test_seeds_of_an_earlier_state_of_the_run_are_refused_with_a_cure(tmp_path: Path) -> None:
+    run, other = tmp_path / "r", made(tmp_path / "a")
+    made(run / "seeds" / "7", "stage3.training.epochs=1", seed=7)
+    made(run, "stage3.training.epochs=30", seed=7)
+    with pytest.raises(
+        DataError, match=r"(?s)Run r: Its seeds .* other settings .*: stage3.training.epochs.*r/seeds/7"
+    ):
+        read_runs([run, other])
+    assert read_runs([run / "seeds" / "7", other])[0].seeds == [7], "what the message says"
+    for seed in (7, 8):
+        made(run / "seeds" / str(seed), "stage3.training.epochs=30", seed=seed)
+    assert read_runs([run, other])[0].seeds == [7, 8]
+    features = Manifest("films", "folder", "features", {}, {}, (CachedClip("a", "train", "a", 9, True, "of a"),))
+    for folder in (run, run / "seeds" / "7", run / "seeds" / "8"):
+        write_manifest(folder, features)
+    assert read_runs([run, other])[0].seeds == [7, 8]
+    write_manifest(run, replace(features, clips=(replace(features.clips[0], content="anew"),)))
+    with pytest.raises(DataError, match=r"Its seeds .* on other clips, labels, splits or features than it has now"):
+        read_runs([run, other])
+
+
+def test_a_run_whose_fusion_is_newer_than_its_refined_features_is_refused(tmp_path: Path) -> None:
+    run, other = made(tmp_path / "r"), made(tmp_path / "a")
+    features = Manifest("films", "folder", "features", {}, {}, ())
+    write_manifest(run, features)
+    write_json(run / "fusion" / "record.json", {"weights_sha256": "new"})
+    fused = read_manifest(run / "fused")
+    write_manifest(run / "fused", replace(fused, made_of=made_of(features, "new")))
+    assert len(read_runs([run, other])) == 2
+    write_manifest(run / "fused", replace(fused, made_of=made_of(features, "old")))
+    with pytest.raises(CacheError, match=r"Run r: The refined features .* are of an earlier state of the run"):
+        read_runs([run, other])
 
 
 # The command, on real models.

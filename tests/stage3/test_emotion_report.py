@@ -136,7 +136,8 @@ def test_the_tables_hold_the_figures(page: Page, predictions: list) -> None:
 def test_the_rest_is_said(page: Page) -> None:
     assert yaml.safe_load(page.pre) == metrics_of([emotional("c")])["recipe"]
     assert "Best epoch on the validation split: 4 of 4, with a weighted F1 of 0.525." in page.text
-    assert "There is no history of this stage." in page.text and "drawing each dialogue as a whole" in page.text
+    assert "There is no history of this stage." in page.text
+    assert "1,000 draws with replacement, each dialogue as a whole" in page.text
 
 
 def test_worst_and_best_dialogues_are_shown_with_their_utterances(tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ def test_names_from_outside_are_text(page: Page) -> None:
 
 def test_the_score_table_holds_the_figures(page: Page) -> None:
     assert page.row("CCC") == ["0.457", "−0.123", "0.300"]
+    assert "1,000 draws of whole clips" in page.text
     assert page.row("95\u00a0% interval") == ["0.500 to 0.500"] * 3
     assert page.row("Sign agreement")[:2] == ["50\u00a0%", "50\u00a0%"]
     assert page.row("CCC of: constant (training mean)")[:2] == ["0.000", "0.000"]
@@ -244,7 +245,7 @@ def test_constant_unlabelled_or_lonely_frames_still_make_a_page(tmp_path: Path, 
     )
     page = Page(tmp_path / "r.html")
     reasons = {attributes["title"] for attributes in page.of("span") if "title" in attributes}
-    assert reasons >= {"fewer than two frames are annotated", "fewer than two clips have labels"}
+    assert reasons >= {"fewer than two frames have labels", "fewer than two clips have labels"}
     assert "none has a CCC" in page.text and re.search("no (training )?history", page.text)
     assert ("only the predictions are shown" in page.text) == (frames == 200)
 
@@ -261,9 +262,7 @@ def test_predictions_lost_where_nothing_is_annotated_do_not_stop_the_page(tmp_pa
     prediction.values[:20] = np.nan
     prediction.labels[:20] = np.nan
     write_test_report(tmp_path / "r.html", metrics=figures({"c": 0.1}), predictions=[prediction], histories={})
-    assert (
-        "Predicted valence and arousal over 2.4 seconds against the true values." in (tmp_path / "r.html").read_text()
-    )
+    assert "Predicted valence and arousal over 2.4 seconds against the labels." in (tmp_path / "r.html").read_text()
 
 
 def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
@@ -311,17 +310,19 @@ def test_stretches_keep_means_and_extremes_and_skip_what_is_not_there() -> None:
 
 def test_points_that_a_picture_cannot_show_are_counted() -> None:
     inside, far = np.full((5, 2), 0.3), np.array([[0.3, 0.3], [0.0, 0.0], [4.0, 0.0]])
-    assert [picture.note for picture in circumplex_density([("predicted", far), ("true", inside)])] == [
+    assert [picture.note for picture in circumplex_density([("predicted", far), ("annotated", inside)])] == [
         "Outside of the picture: 1 of 3 predicted values.",
         "",
     ]
-    assert angle_distribution([("true", far)]).note.startswith("Without an angle and left out: 1 true value at")
+    assert angle_distribution([("annotated", far)]).note.startswith(
+        "Without an angle and left out: 1 annotated value at"
+    )
 
 
 def test_each_split_has_a_look_of_its_own() -> None:
     points = clip("c").labels
     for draw in (angle_distribution, intensity_distribution):
-        drawn = {draw([(name, points)]).png for name in ("predicted", "true", "training", "validation")}
+        drawn = {draw([(name, points)]).png for name in ("predicted", "annotated", "training", "validation")}
         assert len(drawn) == 4
 
 

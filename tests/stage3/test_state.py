@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from common.errors import UsageError
+from common.errors import CacheError, UsageError
 from common.files import write_json
-from common.manifest import Failure, write_manifest
-from common.recipe import Recipe
+from common.manifest import Failure, made_of, write_manifest
+from common.recipe import Recipe, load_recipe
 from stage3_mlp.cli import main
+from stage3_mlp.exported import check_exported
 from stage3_mlp.report.state import state_of
 from stage3_mlp.report.state_page import report
+from tests.conftest import SMALL
 from tests.stage3.test_report import EVIL, Page, epochs, figures
-from tests.stage3.test_studied import manifest_of
+from tests.stage3.test_studied import manifest_of, with_studies
 
 
 @pytest.fixture
@@ -107,6 +111,16 @@ def test_a_stopped_training_shows_its_curves_so_far(run: Path) -> None:
     assert len(page.of("img")) == 2 and "of 3, with a mean CCC of 0.300" in page.text
 
 
+def test_the_sentence_and_the_curves_are_of_the_same_training(run: Path) -> None:
+    checkpoint(run, "fusion", 80, rows=4, key="old")
+    checkpoint(run, "fusion", 40, rows=2, key="new")
+    old, new = (run / "checkpoints" / f"fusion-{key}" for key in ("old", "new"))
+    os.utime(next(old.rglob("trainer_state.json")), (1_000, 1_000))
+    os.utime(next(new.rglob("trainer_state.json")), (2_000, 2_000))
+    page = page_of(run)
+    assert "after epoch 2 of at most 60" in page.text and "of 2, with a mean CCC of 0.200" in page.text
+
+
 def test_a_trained_fusion_without_export_and_of_other_clips(run: Path, small_recipe: Recipe) -> None:
     record = {"history": epochs(2), "fingerprint": "abc", "recipe": small_recipe.model_dump(mode="json")}
     write_json(run / "fusion" / "record.json", record)
@@ -117,7 +131,32 @@ def test_a_trained_fusion_without_export_and_of_other_clips(run: Path, small_rec
     write_manifest(run / "fused", replace(manifest, clips=manifest.clips[:2]))
     assert "of other clips than those of stage 1" in missing(run)
     write_manifest(run / "fused", manifest)
-    assert "refined features" not in missing(run)
+    assert "refined features" not in missing(run), "an earlier version noted nothing of what they are made of"
+
+
+def test_features_or_a_fusion_made_anew_and_not_exported(run: Path) -> None:
+    write_json(run / "fusion" / "record.json", {"history": [], "fingerprint": "abc", "weights_sha256": "of now"})
+    manifest = manifest_of()
+    for features, weights, current in (
+        (manifest, "of now", True),
+        (manifest, "of before", False),
+        (manifest_of(a="changed"), "of now", False),
+    ):
+        write_manifest(run / "fused", replace(manifest, made_of=made_of(features, weights)))
+        assert ("are of an earlier state of the run" not in missing(run)) == current
+        with nullcontext() if current else pytest.raises(CacheError, match=r"Run `make train-beit`"):
+            check_exported(run)
+    (run / "fusion" / "record.json").unlink()
+    check_exported(run)  # a fusion that lies elsewhere
+
+
+def test_withheld_modalities_are_not_shown_without_a_score_to_hold_them_against(run: Path) -> None:
+    recipe = load_recipe("demo", SMALL).model_dump(mode="json")
+    with_studies(run, recipe)
+    write_json(run / "head" / "record.json", {"recipe": recipe, "history": []})
+    page = page_of(run)
+    assert "The study in missing/ is not shown: without a score of the run as it is" in page.text
+    assert "Modalities withheld" not in page.text and "Subsets of the modalities" in page.text
 
 
 def test_an_earlier_score_is_shown_and_called_so(run: Path) -> None:
@@ -126,6 +165,7 @@ def test_an_earlier_score_is_shown_and_called_so(run: Path) -> None:
     page = page_of(run)
     assert page.row("Test split") == ["0.457", "−0.123", "0.300", "0.500 to 0.500"]
     assert [link["href"] for link in page.of("a")] == ["test/report.html"]
+    assert "1,000 draws of whole clips" in page.text
     assert "There is no score of the run as it is" in page.text
     (run / "test" / "report.html").unlink()
     assert not page_of(run).of("a")

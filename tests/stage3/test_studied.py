@@ -13,6 +13,7 @@ import pytest
 from common.files import write_json
 from common.manifest import CachedClip, Manifest, write_manifest
 from common.recipe import Recipe
+from common.versions import code_versions
 from stage3_mlp.report.studied import STUDIES, Study, about, identity, of_this_model, read_studies
 from stage3_mlp.report.study_tables import left_out, study_tables
 
@@ -30,24 +31,25 @@ def manifest_of(**contents: str) -> Manifest:
 
 def with_studies(run: Path, recipe: dict[str, Any]) -> Path:
     """A run with every study, as the studies write them."""
-    manifest = manifest_of()
+    manifest, noted = manifest_of(), {"code_versions": code_versions()}
     write_manifest(run, manifest)
     whole = {**SCORE, "low": 0.1, "high": 0.5}
     shares = [{"modality": "text", "shapley": 0.3, "low": 0.1, "high": 0.4}]
     ablated = [{"modalities": "text", "seeds": 1, **whole, "spread": None}]
     write_json(
         run / "ablation" / "ablation.json",
-        {"rows": ablated, "shapley": shares, "recipe": recipe, "about": about(manifest)},
+        {"rows": ablated, "shapley": shares, "recipe": recipe, "about": about(manifest), **noted},
     )
     withheld = [{"there": "visual + text", "withheld": "nothing", **whole}]
-    write_json(run / "missing" / "missing.json", {"rows": withheld, "recipe": recipe, "split": "test"})
+    write_json(run / "missing" / "missing.json", {"rows": withheld, "recipe": recipe, "split": "test", **noted})
     write_manifest(run / "missing", replace(manifest, clips=manifest.clips[2:]))
     summary = {**whole, "spread": 0.01}
-    write_json(run / "seeds" / "seeds.json", {"rows": [{"seed": 7, **SCORE}], "summary": summary, "recipe": recipe})
+    by_seed = {"rows": [{"seed": 7, **SCORE}], "summary": summary, "recipe": recipe}
+    write_json(run / "seeds" / "seeds.json", {**by_seed, **noted})
     write_manifest(run / "seeds" / "7", manifest)
     for kind, column, names in (("folds", "fold", ("0", "1")), ("sessions", "session", ("session a",))):
         rows = [*({column: name, **SCORE} for name in names), {column: "all", **SCORE}]
-        write_json(run / kind / f"{kind}.json", {"rows": rows})
+        write_json(run / kind / f"{kind}.json", {"rows": rows, **noted})
         write_json(run / kind / "metrics.json", {"recipe": recipe})
         for name in names:
             write_manifest(run / kind / name, manifest)
@@ -91,6 +93,19 @@ def test_speed_and_name_do_not_matter_settings_do(run: Path, recipe: dict[str, A
     assert {study.outdated for study in found} == {"it was made with other settings"}
     assert study_tables(found) == [] and len(left_out(found)) == len(STUDIES)
     assert left_out(found)[0].endswith("Make it again with make ablate.")
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+@pytest.mark.parametrize("noted", [None, {**code_versions(), "fusion": 0}, {**code_versions(), "head": 0}])
+def test_studies_of_other_code_are_outdated(
+    run: Path, recipe: dict[str, Any], kind: str, noted: dict[str, int] | None
+) -> None:
+    path = run / kind / f"{kind}.json"
+    found = json.loads(path.read_text())
+    del found["code_versions"]
+    write_json(path, found if noted is None else {**found, "code_versions": noted})
+    outdated = [(study.kind, study.outdated) for study in read_studies(run, recipe) if study.outdated]
+    assert outdated == [(kind, "it was made by another version of this program")]
 
 
 @pytest.mark.parametrize(

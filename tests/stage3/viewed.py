@@ -75,10 +75,11 @@ def view(*tracks: Track, name: str = "talk", words: tuple[Word, ...] = ()) -> Vi
 
 
 def spoken(text: str, seconds: float, start_s: float = 0.0) -> tuple[Word, ...]:
-    """Words of equal length over so many seconds, each said for four fifths of its time."""
+    """Words of equal length over so many seconds, each said for four fifths of its time; they begin between frames."""
     pieces = text.split()
     step_s = seconds / len(pieces)
-    return tuple(Word(piece, start_s + i * step_s, start_s + (i + 0.8) * step_s) for i, piece in enumerate(pieces))
+    starts_s = [start_s + 0.005 + i * step_s for i in range(len(pieces))]
+    return tuple(Word(piece, at_s, at_s + 0.8 * step_s) for piece, at_s in zip(pieces, starts_s, strict=True))
 
 
 class Page(HTMLParser):

@@ -58,7 +58,7 @@ class Charts {
     this.charts = this.places.map((place, axis) => new uPlot(this.options(axis), this.columns[axis], place));
     this.marks = this.charts.map((chart) => this.tracks.map((track) => {
       const mark = make("div", this.tracks.length > 1 ? "mark" : "mark alone", this.tracks.length > 1 ? track.index + 1 : "");
-      mark.style.background = track.colour;
+      mark.style.background = track.css;
       chart.over.append(mark);
       return mark;
     }));
@@ -94,8 +94,8 @@ class Charts {
 
   seriesOf(track, axis) {
     const several = this.tracks.length > 1;
-    const label = { stroke: several ? track.colour : this.data.labels, dash: [5, 4], width: 1.25 };
-    const line = { stroke: track.colour, width: 1.75 };
+    const label = { stroke: () => (several ? track.colour : pageColour("--labels")), dash: [5, 4], width: 1.25 };
+    const line = { stroke: () => track.colour, width: 1.75 };
     return [label, line].map((style, kind) => {
       const lonely = lonelyRows(this.columns[axis][1 + 2 * track.index + kind]);
       return {

@@ -1,13 +1,12 @@
-// The circumplex: all points faintly, the way of the last seconds, the dot of this moment.
+// The circumplex: all points faintly, the path of the last seconds, the dot of this moment.
 
 const TRAIL_S = 3;
-const TRAIL_BANDS = 6; // the way fades in so many steps
+const TRAIL_BANDS = 6; // the path fades in so many steps
 const MAX_CLOUD_POINTS = 20000;
 
 class Circumplex {
   constructor(data, tracks, clock, labelsShown) {
     Object.assign(this, { tracks, clock, labelsShown });
-    this.labelsColour = tracks.length > 1 ? null : data.labels;
     this.edge = data.edge;
     this.svg = byId("disc");
     this.cloud = byId("cloud");
@@ -44,11 +43,14 @@ class Circumplex {
   }
 
   partsOf(track) {
-    const trail = Array.from({ length: TRAIL_BANDS }, (_, band) =>
-      this.shape("path", { stroke: track.colour, "stroke-width": 3, opacity: (band + 1) / (TRAIL_BANDS + 1) }, "trail"));
-    const label = this.shape("circle", { r: 6, fill: "none", stroke: this.labelsColour || track.colour, "stroke-width": 2.5, "stroke-dasharray": "3 2" });
     const several = this.tracks.length > 1;
-    const dot = this.shape("circle", { r: several ? 9 : 7, fill: track.colour, "stroke-width": 2 }, "dot");
+    const trail = Array.from({ length: TRAIL_BANDS }, (_, band) =>
+      this.shape("path", { "stroke-width": 3, opacity: (band + 1) / (TRAIL_BANDS + 1) }, "trail"));
+    const label = this.shape("circle", { r: 6, fill: "none", "stroke-width": 2.5, "stroke-dasharray": "3 2" });
+    const dot = this.shape("circle", { r: several ? 9 : 7, "stroke-width": 2 }, "dot");
+    for (const path of trail) path.style.stroke = track.css;
+    label.style.stroke = several ? track.css : "var(--labels)";
+    dot.style.fill = track.css;
     const number = this.shape("text", { "text-anchor": "middle", dy: "0.36em" }, "number");
     number.textContent = several ? String(track.index + 1) : "";
     return { trail, label, dot, number };
@@ -99,7 +101,7 @@ class Circumplex {
     for (const track of this.tracks) {
       if (!track.shown) continue;
       context.fillStyle = track.colour;
-      context.globalAlpha = track.time.length < 1000 ? 0.6 : 0.3; // few points would be overlooked
+      context.globalAlpha = Math.max(0.05, Math.min(0.6, 600 / track.time.length)); // few are seen, many hide no path
       const step = Math.ceil(track.time.length / MAX_CLOUD_POINTS);
       for (let i = 0; i < track.time.length; i += step) {
         const point = track.point(i);

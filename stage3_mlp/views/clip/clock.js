@@ -1,6 +1,8 @@
 // The moment that the page shows. It moves by itself while playing, with the video or, without one, with a timer;
 // whoever moves it otherwise calls seek(). Its time is that of the frames.
 
+const FRAME_STEPS = 3; // a frame lasts at most so many usual ones: behind it is a gap
+
 class Clock {
   constructor(tracks, video, start_s) {
     this.times = frameTimes(tracks);
@@ -35,16 +37,31 @@ class Clock {
   // To the frame that is shown at this time.
   seek(time_s) {
     const inside = Math.min(this.to_s, Math.max(this.from_s, time_s));
-    const frame = lastUpTo(this.times, inside + SAME_MOMENT_S);
-    const stays = frame < 0 || inside - this.times[frame] > 3 * this.step_s; // no frame of any track here
-    this.show(stays ? inside : this.times[frame]);
+    const frame = this.frameAt(inside);
+    this.show(frame < 0 ? inside : this.times[frame]);
     this.steered = !this.playing;
     if (!this.video) return;
     // Into the middle of the frame: its edge, rounded, may show the one before.
-    const next_s = frame + 1 < this.times.length ? this.times[frame + 1] : this.to_s;
-    const middle_s = stays ? inside : this.times[frame] + Math.min(next_s - this.times[frame], this.step_s) / 2;
+    const middle_s = frame < 0 ? inside : this.times[frame] + Math.min(this.endOf(frame) - this.times[frame], this.step_s) / 2;
     this.wanted_s = Math.max(0, middle_s - this.start_s);
     if (!this.video.seeking) this.moveVideo();
+  }
+
+  // Index of the frame, of any track, that is shown at this time, or -1.
+  frameAt(time_s) {
+    const frame = lastUpTo(this.times, time_s + SAME_MOMENT_S);
+    return frame < 0 || time_s - this.times[frame] > FRAME_STEPS * this.step_s ? -1 : frame;
+  }
+
+  endOf(frame) {
+    const next_s = frame + 1 < this.times.length ? this.times[frame + 1] : this.to_s;
+    return Math.min(next_s, this.times[frame] + FRAME_STEPS * this.step_s);
+  }
+
+  // From when until when the picture of this moment is shown.
+  shown() {
+    const frame = this.frameAt(this.now_s);
+    return frame < 0 ? [this.now_s, this.now_s + this.step_s] : [this.times[frame], this.endOf(frame)];
   }
 
   moveVideo() {

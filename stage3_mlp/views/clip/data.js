@@ -40,7 +40,8 @@ class Track {
   constructor(given, index) {
     this.index = index;
     this.name = given.name;
-    this.colour = given.colour;
+    this.css = `var(${given.colour})`; // follows a change between light and dark by itself
+    this.property = given.colour;
     this.shown = true;
     this.time = arrayOf(Float64Array, given.time);
     this.end_s = given.end_s;
@@ -50,9 +51,14 @@ class Track {
     this.box = given.box && arrayOf(Int16Array, given.box);
     this.listening = given.listening && {
       ...given.listening,
-      strength: { ...given.listening.strength, columns: bytesOf(given.listening.strength.columns) },
-      attended: { ...given.listening.attended, columns: bytesOf(given.listening.attended.columns) },
+      strength: { ...given.listening.strength, columns: arrayOf(Float32Array, given.listening.strength.columns) },
+      attended: { ...given.listening.attended, columns: arrayOf(Float32Array, given.listening.attended.columns) },
     };
+  }
+
+  // For what is drawn on a canvas.
+  get colour() {
+    return pageColour(this.property);
   }
 
   // Index of the frame that is shown at this time, or -1.

@@ -11,17 +11,23 @@ import numpy.typing as npt
 
 from common.errors import DataError
 from common.polar import reach
-from common.schema import MODALITIES
+from common.schema import MODALITIES, Modality
 from common.timeline import frame_edges_s
 from stage3_mlp.views.clip.facts import shown_frames
-from stage3_mlp.views.colours import LABELS, track_colour
+from stage3_mlp.views.colours import track_property
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, VideoView
 
 #: Columns of a strip of path strength, at most: more than a screen has.
 MAX_COLUMNS: Final = 2000
-#: Of a strip's values, the part that its scale reaches; the few above are drawn as its end.
+#: Of a strip's values, the part that its scale reaches; the few above are drawn as strong as its end.
 _SCALE_REACHES: Final = 99.0
+#: What there is of a modality, and that it is there.
+_SOURCES: Final[dict[Modality, str]] = {
+    "visual": "a face is there",
+    "audio": "sound is there",
+    "text": "words are there",
+}
 #: A face box where there is no face.
 _NO_BOX: Final = -32768
 
@@ -81,7 +87,6 @@ def page_data(view: VideoView, media: Media | None) -> dict[str, Any]:
             "start": _packed([word.start_s for word in view.words], "<f8"),
             "end": _packed([word.end_s for word in view.words], "<f8"),
         },
-        "labels": LABELS,
         "reach": 1.05 * max(1.0, largest),
         "edge": circumplex_edge(view),
         "media": media and {"start_s": media.start_s, "scale": media.width_px / media.source_width_px},
@@ -119,7 +124,7 @@ def _track(track: Track, index: int, *, with_box: bool) -> dict[str, Any]:
     edges = frame_edges_s(prediction.time_s)
     return {
         "name": prediction.clip,
-        "colour": track_colour(index),
+        "colour": track_property(index),
         "time": _packed(prediction.time_s, "<f8"),
         "end_s": float(edges[-1]),
         "values": [_packed(values[:, column], "<f4") for column in (0, 1)],
@@ -146,20 +151,31 @@ def _listening(track: Track) -> dict[str, Any] | None:
     return {
         "paths": list(track.listening.paths),
         "step": step,
+        "nothing": _why_no_path(track),
         **{name: _strips(values, step) for name, values in kinds.items()},
     }
 
 
 def _strips(values: npt.NDArray[np.float32], step: int) -> dict[str, Any]:
-    """Means of every ``step`` frames as bytes, path after path: 0 is nothing there, 1 to 255 go from 0 to ``top``."""
+    """Means of every ``step`` frames, path after path, NaN where there is nothing; ``top`` is where the scale ends."""
     there = np.isfinite(values)
     starts = np.arange(0, len(values), step)
     count = np.add.reduceat(there, starts, axis=0, dtype=np.int64)
     total = np.add.reduceat(np.where(there, values, 0).astype(np.float64), starts, axis=0)
-    mean = total / np.maximum(count, 1)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     top = float(np.percentile(mean[count > 0], _SCALE_REACHES)) if there.any() else 0.0
-    levels = 1 + np.round(254 * np.clip(mean / (top or 1.0), 0, 1))
-    return {"top": top, "columns": _packed(np.where(count > 0, levels, 0).T, "u1")}
+    return {"top": top, "columns": _packed(mean.T, "<f4")}
+
+
+def _why_no_path(track: Track) -> str:
+    """A sentence where no path of a track adds anything or is attended to at any moment, else ""."""
+    listening = track.listening
+    if listening is None or np.isfinite(listening.strength).any() or np.isfinite(listening.attended).any():
+        return ""
+    there = [_SOURCES[name] for name in MODALITIES if track.prediction.present[name].any()]
+    if len(there) > 1:
+        return "No path adds anything: it takes two of face, sound and words together."
+    return f"No path adds anything: {f'only {there[0]}' if there else 'neither face nor sound nor a word is there'}."
 
 
 def _packed(values: npt.ArrayLike | Sequence[float], dtype: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from common.metrics import ccc
+from common.metrics import score
 from common.polar import QUADRANTS, quadrant
 from common.schema import Modality
 from common.timeline import frame_edges_s, frame_rate_hz
@@ -33,7 +33,7 @@ class TrackFacts:
     Attributes
     ----------
     name : of the clip; it comes from a stranger
-    colour : ``#rrggbb``
+    colour : as a style sheet writes it
     frames, duration_s, rate_hz : length on its own frame clock
     mean : of valence and of arousal, over the frames that are shown
     quadrant : the name of the mean's, "unknown" where there is no mean
@@ -41,7 +41,7 @@ class TrackFacts:
     presence : per modality, is nothing there at all, and what is there, as a sentence
     lost, bare : frames whose prediction isn't finite, and other frames with nothing behind them; neither is shown
     labelled : frames with both labels, or None where there is no label at all
-    ccc : valence, arousal, mean; against all labels, as the test's score
+    ccc : valence, arousal, mean; over the frames with both labels, as the test's score
     """
 
     name: str
@@ -115,10 +115,10 @@ def _presence(prediction: ClipPrediction) -> list[tuple[bool, str]]:
 
 def _concordances(prediction: ClipPrediction) -> list[Cell]:
     labels, values = prediction.labels, prediction.values
-    lost = int((np.isfinite(labels) & ~np.isfinite(values)).any(axis=1).sum())
+    both = np.asarray(np.isfinite(labels).all(axis=1))
+    lost = int((both & ~_finite(prediction)).sum())
     if lost:
         return [Cell("", f"{lost:,} labelled frames have no finite prediction")] * 3
-    annotated = int(np.isfinite(labels).all(axis=1).sum())
-    why = "fewer than two frames are annotated" if annotated < 2 else "neither predictions nor labels vary"
-    valence, arousal = (ccc(values[:, column], labels[:, column]) for column in (0, 1))
-    return [number(value, why) for value in (valence, arousal, (valence + arousal) / 2)]
+    why = "fewer than two frames have labels" if both.sum() < 2 else "neither predictions nor labels vary"
+    found = score([(values, np.where(both[:, None], labels, np.nan))])
+    return [number(value, why) for value in (found.ccc_valence, found.ccc_arousal, found.ccc_mean)]

@@ -20,7 +20,7 @@ function readoutOf(track) {
   if (tracks.length > 1) {
     const name = make("div", "name", " " + track.name);
     const swatch = make("i", "swatch", track.index + 1);
-    swatch.style.background = track.colour;
+    swatch.style.background = track.css;
     name.prepend(swatch);
     place.append(name);
   }
@@ -89,12 +89,12 @@ function legendEntry(text, sample, onChange) {
 function fillLegend() {
   for (const track of tracks) {
     const sample = tracks.length > 1 ? make("i", "swatch", track.index + 1) : make("i", "line");
-    sample.style[tracks.length > 1 ? "background" : "borderColor"] = track.colour;
+    sample.style[tracks.length > 1 ? "background" : "borderColor"] = track.css;
     legendEntry(tracks.length > 1 ? track.name : "Predicted", sample, (on) => (track.shown = on));
   }
   if (!tracks.some((track) => track.labels)) return;
   const sample = make("i", "dash");
-  sample.style.borderColor = tracks.length > 1 ? "currentColor" : data.labels;
+  sample.style.borderColor = tracks.length > 1 ? "currentColor" : "var(--labels)";
   legendEntry("Annotated", sample, (on) => (labelsOn = on));
 }
 

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from common.errors import DataError
 from stage3_mlp.page import write_page
 from stage3_mlp.views.clip.data import checked, outside, page_data
 from stage3_mlp.views.clip.facts import track_facts
-from stage3_mlp.views.colours import LABELS, track_colour
+from stage3_mlp.views.colours import style_sheet, track_property
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import VideoView
 
@@ -33,6 +34,7 @@ _TEMPLATE = "views/clip/page.html.j2"
 _HEAD = 2000
 _FOLDER = Path(__file__).parent
 _UPLOT = _FOLDER / "vendor" / "uplot"
+_STYLES = ((_UPLOT, "uPlot.min.css"), (_FOLDER, "page.css"))
 #: In the order in which they build on one another.
 _SCRIPTS = ("data", "clock", "charts", "strips", "circumplex", "video", "words", "main")
 
@@ -47,6 +49,8 @@ def write_clip_page(
     media: Media | None,
     why_no_media: str = "",
     key: str = "",
+    run: str = "",
+    report: str = "",
 ) -> None:
     """Write the page of a video.
 
@@ -57,7 +61,9 @@ def write_clip_page(
     csv : the predictions as they can be downloaded from the page, byte for byte
     media : the video for the page; in it if it has at most ``MAX_EMBEDDED_BYTES``, else referred to from it
     why_no_media : a sentence for where there is none
-    key : a fingerprint of all this, for `is_current`
+    run : name of the run whose model predicted
+    report : URL of its test page, relative to this one, where there is one
+    key : fingerprints of all this, in hex digits, for `key_of`
 
     Raises
     ------
@@ -66,13 +72,15 @@ def write_clip_page(
     """
     checked(view)
     scripts = [Markup((_UPLOT / "uPlot.iife.min.js").read_text(encoding="utf-8")), Markup(page_script())]
-    style = (_UPLOT / "uPlot.min.css").read_text(encoding="utf-8") + (_FOLDER / "page.css").read_text(encoding="utf-8")
+    sheets = ((folder / name).read_text(encoding="utf-8") for folder, name in _STYLES)
+    style = "".join([*sheets, style_sheet()])
     context = {
         "heading": view.name,
-        "facts": [track_facts(track.prediction, track_colour(index)) for index, track in enumerate(view.tracks)],
+        "facts": [
+            track_facts(track.prediction, f"var({track_property(index)})") for index, track in enumerate(view.tracks)
+        ],
         "words": [_sound_text(word.text) for word in view.words],
         "listening": any(track.listening for track in view.tracks),
-        "labels_colour": LABELS,
         "outside": outside(view),
         "video": _video(path, media),
         "why_no_media": why_no_media or "There is no video to play.",
@@ -80,6 +88,8 @@ def write_clip_page(
         "csv": base64.b64encode(gzip.compress(csv, mtime=0)).decode("ascii"),
         "csv_name": f"{view.name}.csv",
         "key": key,
+        "run": run,
+        "report": report,
         "scripts": scripts,
         "hashes": [_hash(script) for script in scripts],
         "style": Markup(style),
@@ -89,13 +99,14 @@ def write_clip_page(
     write_page(path, _TEMPLATE, context)
 
 
-def is_current(path: Path, key: str) -> bool:
-    """Is the page at ``path`` the one that was written with this key?"""
+def key_of(path: Path) -> str:
+    """The key that a page was written with; "" where there is none, or no page."""
     try:
         with path.open(encoding="utf-8") as file:
-            return f'content="{key}"' in file.read(_HEAD)
+            found = re.search(r'<meta name="fingerprint" content="([0-9a-f-]*)">', file.read(_HEAD))
     except (OSError, ValueError):
-        return False
+        return ""
+    return found[1] if found else ""
 
 
 def page_script() -> str:

@@ -61,7 +61,11 @@ class Strips {
   draw() {
     this.presence.forEach((row, bit) => this.drawPresence(row.canvas, bit));
     if (!this.whose) return;
+    const { nothing } = this.whose.listening;
     const { top } = this.whose.listening[this.kind];
+    byId("no-path").textContent = nothing;
+    for (const part of ["paths", "kinds", "scale", "meanings"]) byId(part).hidden = Boolean(nothing);
+    if (nothing) return;
     byId("scale-to").textContent = `${top.toFixed(2)} and more`;
     for (const kind of ["strength", "attended"]) byId(`meaning-${kind}`).hidden = kind !== this.kind;
     this.paths.forEach((row, path) => this.drawPath(row.canvas, path));
@@ -98,7 +102,7 @@ class Strips {
 
   drawPath(canvas, path) {
     const { listening, time, end_s } = this.whose;
-    const { columns } = listening[this.kind];
+    const { columns, top } = listening[this.kind];
     const count = columns.length / listening.paths.length;
     const [context, x] = this.begin(canvas, PATH_PX);
     const from = x(time[0]);
@@ -106,14 +110,14 @@ class Strips {
     context.fillRect(from, PATH_PX / 2 - 0.5, x(end_s) - from, 1);
     const ground = pageColour("--card"), ink = pageColour("--ink");
     for (let column = 0; column < count; column++) {
-      const level = columns[path * count + column];
-      if (!level) continue;
+      const mean = columns[path * count + column];
+      if (Number.isNaN(mean)) continue;
       const left = x(time[column * listening.step]);
       const last = Math.min(time.length, (column + 1) * listening.step) - 1;
       const width = x(this.whose.endOf(last)) - left;
       context.fillStyle = ground; // over the thin line, which says that there is nothing
       context.fillRect(left, 0, width, PATH_PX);
-      context.globalAlpha = (level - 1) / 254;
+      context.globalAlpha = top > 0 ? Math.min(1, mean / top) : 0;
       context.fillStyle = ink;
       context.fillRect(left, 0, width, PATH_PX);
       context.globalAlpha = 1;
@@ -127,11 +131,11 @@ class Strips {
     if (!this.whose) return;
     const { listening } = this.whose;
     const frame = this.whose.frameAt(this.clock.now_s);
-    const { columns, top } = listening[this.kind];
+    const { columns } = listening[this.kind];
     const count = columns.length / listening.paths.length;
     this.paths.forEach((row, path) => {
-      const level = frame < 0 ? 0 : columns[path * count + Math.floor(frame / listening.step)];
-      row.value.textContent = level ? (((level - 1) / 254) * top).toFixed(2) : "–";
+      const mean = frame < 0 ? NaN : columns[path * count + Math.floor(frame / listening.step)];
+      row.value.textContent = Number.isNaN(mean) ? "–" : mean.toFixed(2);
     });
   }
 }

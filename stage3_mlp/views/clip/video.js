@@ -60,7 +60,7 @@ class Faces {
   number(context, track, left, top) {
     context.fillStyle = track.colour;
     context.fillRect(left - 1, Math.max(0, top - 17), 18, 17);
-    context.fillStyle = "#fff";
+    context.fillStyle = pageColour("--card");
     context.fillText(String(track.index + 1), left + 4, Math.max(0, top - 17) + 13);
   }
 }

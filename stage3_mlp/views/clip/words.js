@@ -13,6 +13,7 @@ class Words {
     for (let i = 1; i < this.end.length; i++) this.latestEnd[i] = Math.max(this.latestEnd[i - 1], this.end[i]);
     this.buttons = this.box.querySelectorAll("button");
     this.now = -1;
+    this.chosen = null; // the word that was clicked, as long as its moment is shown
     this.stop = 0; // the one word that the tab key reaches
     this.buttons[0].tabIndex = 0;
     this.freeFrom_ms = 0;
@@ -25,7 +26,7 @@ class Words {
     const indexOf = (event) => Array.prototype.indexOf.call(this.buttons, event.target.closest("button"));
     this.box.addEventListener("click", (event) => {
       const i = indexOf(event);
-      if (i >= 0) this.clock.seek(this.start[i]);
+      if (i >= 0) this.choose(i);
     });
     this.box.addEventListener("keydown", (event) => {
       const direction = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -48,16 +49,26 @@ class Words {
     this.buttons[i].tabIndex = 0;
   }
 
-  // The word that began last of those that are being spoken, or -1.
-  at(time_s) {
-    for (let i = lastUpTo(this.start, time_s + SAME_MOMENT_S); i >= 0 && this.latestEnd[i] > time_s + SAME_MOMENT_S; i--) {
-      if (this.end[i] > time_s + SAME_MOMENT_S) return i;
+  // To a word's start. The frame there may have begun in the word before, and hold several: this one is meant.
+  choose(i) {
+    this.clock.seek(this.start[i]);
+    this.chosen = { word: i, time_s: this.clock.now_s };
+    this.move();
+  }
+
+  // The word that began last of those that are spoken while the picture of this moment is shown, or -1.
+  at() {
+    if (this.chosen && Math.abs(this.clock.now_s - this.chosen.time_s) < SAME_MOMENT_S) return this.chosen.word;
+    this.chosen = null;
+    const [from_s, to_s] = this.clock.shown();
+    for (let i = lastUpTo(this.start, to_s - SAME_MOMENT_S); i >= 0 && this.latestEnd[i] > from_s - SAME_MOMENT_S; i--) {
+      if (this.end[i] > from_s + SAME_MOMENT_S || this.start[i] > from_s - SAME_MOMENT_S) return i;
     }
     return -1;
   }
 
   move() {
-    const i = this.at(this.clock.now_s);
+    const i = this.at();
     if (i === this.now) return;
     if (this.now >= 0) {
       this.buttons[this.now].classList.remove("now");
