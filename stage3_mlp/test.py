@@ -15,8 +15,8 @@ from common.manifest import CachedClip, Manifest, check_splits, read_manifest
 from common.provenance import provenance
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
-from stage3_mlp.ledger import scored_before
 from stage3_mlp.exported import check_exported
+from stage3_mlp.ledger import scored_before
 from stage3_mlp.outcome import Outcome, model_identity, outcome_of
 from stage3_mlp.report.chosen import chosen_clips
 from stage3_mlp.report.studied import Study, identity, of_this_model, read_studies
