@@ -12,20 +12,13 @@ import yaml
 from common.provenance import provenance
 from stage3_mlp.compare.pictures import clip_by_clip, forest
 from stage3_mlp.page import Cell, interval, known, number, write_page
+from stage3_mlp.report.study_tables import COLUMNS
 
 TEMPLATE = "compare/compare.html.j2"
 
 #: A forest plot's width in CSS pixels: across a page, and on a phone.
 WIDE_PX, NARROW_PX = 820, 360
 
-_TITLES = {
-    "valence": "CCC valence",
-    "arousal": "CCC arousal",
-    "mean": "Mean CCC",
-    "accuracy": "Accuracy",
-    "macro_f1": "Macro F1",
-    "weighted_f1": "Weighted F1",
-}
 _FEW = "fewer than two clips have labels"
 _UNDEFINED = "it isn't defined on these rows"
 
@@ -42,7 +35,7 @@ def write_comparison(path: Path, found: dict[str, Any]) -> None:
     marks = [row["mark"] for row in found["rows"]]
     drawn = all(known(bound) for one in found["differences"] for bound in (*one["interval"], *one["widened"]))
     page = {
-        "columns": [_TITLES[counts], "95\N{NO-BREAK SPACE}% interval", *(_TITLES[name] for name in others)],
+        "columns": [COLUMNS[counts], "95\N{NO-BREAK SPACE}% interval", *(COLUMNS[name] for name in others)],
         "runs": [
             (row, [_figure(row[counts]), _interval(row), *(_figure(row[n]) for n in others)]) for row in found["rows"]
         ],

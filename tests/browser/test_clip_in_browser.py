@@ -18,7 +18,8 @@ from stage3_mlp.views.clip import page as clip_page
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, Word
 from tests.browser.conftest import RATE_HZ, SCREENSHOTS
-from tests.stage3.viewed import EVIL, PATHS, spoken, track, view, written
+from tests.stage3.read_page import EVIL
+from tests.stage3.viewed import PATHS, spoken, track, view, written
 
 pytestmark = pytest.mark.browser
 

@@ -15,10 +15,10 @@ from stage3_mlp.compare.compare import compare
 from stage3_mlp.report.state_page import report
 from stage3_mlp.report.test_page import write_test_report
 from tests.browser.conftest import SCREENSHOTS
+from tests.stage3.read_page import EVIL
 from tests.stage3.test_compare import made, moving
 from tests.stage3.test_report import PAGES, STUDIES, clip, epochs, figures
 from tests.stage3.test_studied import manifest_of
-from tests.stage3.viewed import EVIL
 
 pytestmark = pytest.mark.browser
 

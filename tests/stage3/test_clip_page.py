@@ -27,7 +27,8 @@ from stage3_mlp.views.clip.facts import track_facts
 from stage3_mlp.views.colours import LABELS, LABELS_DARK, TRACKS, TRACKS_DARK
 from stage3_mlp.views.media import Media
 from stage3_mlp.views.view import Track, VideoView, Word
-from tests.stage3.viewed import EVIL, PATHS, Page, spoken, track, view, written
+from tests.stage3.read_page import EVIL, Page
+from tests.stage3.viewed import PATHS, spoken, track, view, written
 
 VENDOR = Path(clip_page.__file__).parent / "vendor" / "uplot"
 

@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,8 @@ from stage3_mlp.train import head_fingerprint
 from tests.integration.chain import Chain
 from tests.stage3.emotional import CLASSES, emotional
 from tests.stage3.predicted import predicted
+from tests.stage3.read_page import EVIL, Page
 
-EVIL = "<img src=x onerror=alert(1)>"
 CLIPS = tuple(f"clip{number}" for number in (1, 2, 10, 11, 12, 20))
 LEAK = "LEAKING: copies of the same rows are in training & test."
 
@@ -81,30 +80,6 @@ def compared(folder: Path, *runs: Path) -> tuple[dict[str, Any], str]:
     said: list[str] = []
     found = compare(runs, folder / "cache", "cpu", folder / "out", said.append)
     return found, "\n".join(said)
-
-
-class Page(HTMLParser):
-    """The text of a page, of its table rows, its list items, and all its tags with their attributes."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.rows: list[list[str]] = []
-        self.text = ""
-        self.raw = path.read_text(encoding="utf-8")
-        self.feed(self.raw)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self.rows and self.rows[-1]:
-            self.rows[-1][-1] = " ".join(f"{self.rows[-1][-1]} {data}".split())
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -266,7 +241,7 @@ def test_classes_are_compared_by_weighted_f1_and_a_leak_is_loud_everywhere(tmp_p
                for row in table(tmp_path / "out" / f"{name}.csv"))  # fmt: skip
     page = Page(tmp_path / "out" / "compare.html")
     assert ("div", {"class": "notice loud", "role": "note"}) in page.tags and LEAK in page.text
-    assert page.rows[0][1:5] == ["Weighted F1", "95 % interval", "Accuracy", "Macro F1"]
+    assert page.rows[0][1:5] == ["Weighted F1", "95\N{NO-BREAK SPACE}% interval", "Accuracy", "Macro F1"]
 
 
 def test_the_page_shows_it_all_and_names_are_text(tmp_path: Path, heads: Any) -> None:
@@ -281,7 +256,7 @@ def test_the_page_shows_it_all_and_names_are_text(tmp_path: Path, heads: Any) ->
     assert "http://" not in page.raw and "https://" not in page.raw and "default-src 'none'" in page.raw
     pictures = [names for tag, names in page.tags if tag == "img"]
     assert len(pictures) == 3 and all(one["src"].startswith("data:image/png") and one["alt"] for one in pictures)
-    figures = next(row for row in page.rows if row[0] == f"A {EVIL}")
+    figures = next(row for row in page.rows if row[0] == f"A{EVIL}")
     assert figures[1] == f"{found['rows'][0]['mean']:.3f}" and figures[5:] == ["demo", "7"]
     assert next(row for row in page.rows if row[0] == "stage2.modalities")[2] == '["text"]'
     worst = min(found["per_clip"], key=lambda row: row["figures"][0] - row["figures"][1])

@@ -27,7 +27,7 @@ from stage3_mlp.emotions.pictures import PICTURES, sheet, write_pictures
 from stage3_mlp.emotions.report import write_emotion_report
 from stage3_mlp.report.studied import Study
 from tests.stage3.emotional import CLASSES, emotional, epochs, metrics_of
-from tests.stage3.test_report import EVIL, Page
+from tests.stage3.read_page import EVIL, Page
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -97,7 +97,7 @@ def test_every_picture_is_a_png_of_twice_its_size_with_a_text(page: Page) -> Non
 
 def test_names_and_texts_from_outside_are_text(page: Page) -> None:
     assert EVIL not in page.raw and f"{EVIL}?: {EVIL}" in " ".join(page.text.split())
-    assert not any("onerror" in attributes for _, attributes in page.attributes)
+    assert not any("onerror" in attributes for _, attributes in page.tags)
 
 
 def test_class_names_from_outside_are_text(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import math
 import re
 import struct
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,10 @@ from stage3_mlp.report.circumplex import stretches
 from stage3_mlp.report.pictures import angle_distribution, circumplex_density, clip_timeline, intensity_distribution
 from stage3_mlp.report.studied import Study
 from stage3_mlp.report.test_page import write_test_report
+from tests.stage3.read_page import EVIL, Page
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-EVIL = "<img src=x onerror=alert(1)>"
 REMARK = "The encoders are miniatures & their weights are random."
 PROVENANCE = {
     "commit": "abc123",
@@ -36,47 +35,6 @@ PROVENANCE = {
     "time": "2026-01-02T03:04:05+00:00",
 }
 SCORE = {"valence": 0.4, "arousal": 0.2, "mean": 0.3}
-VOID = {"img", "meta", "link", "source", "br"}
-
-
-class Page(HTMLParser):
-    """A written page: its pictures, table rows, text, titles of dashes; fails where tags don't match."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, dict[str, str]]] = []
-        self.rows: list[list[str]] = []
-        self.text = ""
-        self.pre = ""
-        self.raw = path.read_text(encoding="utf-8")
-        self.feed(self.raw)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += "" if "style" in self.open else data
-        self.pre += data if "pre" in self.open else ""
-        if "td" in self.open or "th" in self.open:
-            self.rows[-1][-1] += data.strip()
-
-    def of(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.attributes if name == tag]
-
-    def row(self, name: str) -> list[str]:
-        return next(row[1:] for row in self.rows if row[0] == name)
 
 
 def clip(name: str, frames: int = 60, shift: float = 0.1, labels: bool = True) -> ClipPrediction:
@@ -184,7 +142,7 @@ def test_every_picture_is_a_png_of_twice_its_size_with_a_text(page: Page) -> Non
 
 def test_names_from_outside_are_text(page: Page) -> None:
     assert EVIL not in page.raw and EVIL in page.text
-    assert not any("onerror" in attributes for _, attributes in page.attributes)
+    assert not any("onerror" in attributes for _, attributes in page.tags)
     assert REMARK in page.text and PROVENANCE["command"] in page.text and "films & more" in page.text
 
 

@@ -21,7 +21,8 @@ from stage3_mlp.exported import check_exported
 from stage3_mlp.report.state import state_of
 from stage3_mlp.report.state_page import report
 from tests.conftest import SMALL
-from tests.stage3.test_report import EVIL, Page, epochs, figures
+from tests.stage3.read_page import EVIL, Page
+from tests.stage3.test_report import epochs, figures
 from tests.stage3.test_studied import manifest_of, with_studies
 
 

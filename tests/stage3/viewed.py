@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from common.polar import to_polar
 from stage3_mlp.predictions import ClipPrediction
 from stage3_mlp.views.view import Track, VideoView, Word
 
-EVIL = "<img src=x onerror=alert(1)>"
 PATHS = (
     "audio->visual",
     "text->visual",
@@ -80,44 +78,6 @@ def spoken(text: str, seconds: float, start_s: float = 0.0) -> tuple[Word, ...]:
     step_s = seconds / len(pieces)
     starts_s = [start_s + 0.005 + i * step_s for i in range(len(pieces))]
     return tuple(Word(piece, at_s, at_s + 0.8 * step_s) for piece, at_s in zip(pieces, starts_s, strict=True))
-
-
-class Page(HTMLParser):
-    """A written page: its tags, table rows and text; fails where tags don't match."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.rows: list[list[str]] = []
-        self.text = ""
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in {"img", "meta", "link", "input"}:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.text += data
-        if "td" in self.open or "th" in self.open:
-            self.rows[-1][-1] += data.strip()
-
-    def of(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def row(self, name: str) -> list[str]:
-        return next(row[1:] for row in self.rows if row[0] == name)
 
 
 def written(path: Path, shown: VideoView, **given: Any) -> str:
