@@ -109,7 +109,7 @@ check: $(VENV)/ready-dev ## Lint, types and unit tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
-	@$(PY) -m pytest
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
 
 check-score: $(VENV)/ready-dev test ## That the embedded corpus scores, and that shuffled labels don't
 	@$(PY) -m pytest -m score
