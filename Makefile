@@ -83,7 +83,7 @@ predict: $(VENV)/ready ## What a trained run predicts for VIDEO=, a file or a fo
 		echo "error: there is no trained run in runs/$$RUN. Train it with make train-mlp, or name another RUN." >&2; exit 2; \
 	else $(MAKE) --no-print-directory train-mlp; fi
 	@$(WITH_SETTINGS); $(PY) -m stage3_mlp predict "$$@" --run "runs/$$RUN" --device "$$DEVICE" \
-		$(if $(NO_VIDEO),--no-video) -- "$$VIDEO"
+		$(if $(NO_VIDEO),--no-video) $(if $(RETRY_FAILED),--retry-failed) -- "$$VIDEO"
 
 ablate: embeddings ## Each subset of the modalities, trained and scored with SEEDS= seeds; Shapley values
 	@$(WITH_SETTINGS); $(PY) -m studies ablate --recipe "$$RECIPE" "$$@" --seeds "$$SEEDS" $(PLACES)

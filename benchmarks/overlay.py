@@ -23,9 +23,10 @@ from common.media import decode
 from common.polar import to_polar
 from common.schema import MODALITIES
 from common.timeline import frame_edges_s
+from common.words import Word
 from stage3_mlp.predictions import ClipPrediction
 from stage3_mlp.views.overlay.rendition import render
-from stage3_mlp.views.view import Track, VideoView, Word
+from stage3_mlp.views.view import Track, VideoView
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

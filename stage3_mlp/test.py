@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.artefacts import read_record
-from common.errors import CacheError, DataError
+from common.errors import DataError
 from common.files import write_json
-from common.manifest import CachedClip, Manifest, check_splits, read_manifest
+from common.manifest import CachedClip, Manifest, read_manifest
 from common.provenance import provenance
-from common.recipe import Recipe, fingerprint
+from common.recipe import fingerprint
 from common.schema import Split
-from stage3_mlp.exported import check_exported
 from stage3_mlp.ledger import scored_before
 from stage3_mlp.outcome import Outcome, model_identity, outcome_of
 from stage3_mlp.report.chosen import chosen_clips
 from stage3_mlp.report.studied import Study, identity, of_this_model, read_studies
-from stage3_mlp.train import FUSED, HEAD, MADE_BY, head_fingerprint
+from stage3_mlp.train import FUSED, HEAD
+from stage3_mlp.trained import trained_run
 
 #: Raise when the same head would be scored or reported otherwise.
 CODE_VERSION = 4
@@ -77,28 +77,10 @@ def scoring_of(run: Path) -> Scoring:
 
     Raises
     ------
-    CacheError
-        If there is no head, or it was trained on other clips, labels, splits or features than the run has now.
-    DataError
-        If nothing that may be scored has labels, or one video is in two splits.
+    CacheError, DataError
+        As in `trained_run`; and if nothing that may be scored has labels.
     """
-    manifest = read_manifest(run / FUSED)
-    record = read_record(run / HEAD, made_by=MADE_BY)
-    check_exported(run)
-    check_splits(manifest)
-    try:
-        same = head_fingerprint(Recipe.model_validate(record["recipe"]), manifest) == record["fingerprint"]
-    except (KeyError, ValueError) as error:  # pydantic's are ValueErrors
-        raise CacheError(
-            f"The record of the head in {run / HEAD} is not as this version writes it.",
-            f"Delete the folder and run `{MADE_BY}` with this RUN again.",
-        ) from error
-    if not same:
-        raise CacheError(
-            f"The head in {run / HEAD} was trained on other clips, labels, splits or features than {manifest.data} has "
-            "now: what is scored may have been trained on.",
-            f"Run `{MADE_BY}` with this RUN again.",
-        )
+    record, _, manifest = trained_run(run)
     outcome = outcome_of(manifest.classes)
     split, clips, remarks = scored_clips(manifest)
     studies = read_studies(run, record["recipe"])

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from common.timeline import AUDIO_RATE_HZ
+from common.words import Word
 from stage1_embeddings.speech.hallucinations import sift, touches
 from stage1_embeddings.speech.heard import Engine, Heard, HeardWord
 from stage1_embeddings.speech.stretches import Stretch, Stretches
 from stage1_embeddings.speech.voice import Span
-from stage1_embeddings.transcript import Transcript, Word, spread, transcript
+from stage1_embeddings.transcript import Transcript, spread, transcript
 
 if TYPE_CHECKING:
     from common.recipe import Speech

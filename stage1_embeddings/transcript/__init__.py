@@ -10,9 +10,9 @@ from common.errors import DataError
 from stage1_embeddings.transcript.cues import webvtt_or_subrip
 from stage1_embeddings.transcript.lines import alignment, is_timed_line, timed_lines
 from stage1_embeddings.transcript.whisper_json import whisper_json
-from stage1_embeddings.transcript.words import Segment, Transcript, Word, spread, transcript, wrong
+from stage1_embeddings.transcript.words import Segment, Transcript, spread, transcript, wrong
 
-__all__ = ["SUFFIXES", "Segment", "Transcript", "Word", "find_transcript", "read_transcript", "spread", "transcript"]
+__all__ = ["SUFFIXES", "Segment", "Transcript", "find_transcript", "read_transcript", "spread", "transcript"]
 
 #: Where several lie beside a video, the first of these is read.
 SUFFIXES = (".json", ".srt", ".vtt", ".align", ".txt")

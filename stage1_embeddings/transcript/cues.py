@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.words import Word
 from stage1_embeddings.transcript.lines import numbered_lines
-from stage1_embeddings.transcript.words import Word, check, spread, wrong
+from stage1_embeddings.transcript.words import check, spread, wrong
 
 #: A cue follows the one before if it starts no later than this after its end.
 FOLLOWS_S = 0.1

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from stage1_embeddings.transcript.words import Word, check, number, spread, wrong
+from common.words import Word
+from stage1_embeddings.transcript.words import check, number, spread, wrong
 
 #: GRID counts the samples of its 25 kHz recordings.
 ALIGN_UNITS_HZ = 25_000

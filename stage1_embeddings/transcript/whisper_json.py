@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from stage1_embeddings.transcript.words import Word, check, number, spread, wrong
+from common.words import Word
+from stage1_embeddings.transcript.words import check, number, spread, wrong
 
 
 def whisper_json(text: str, path: Path) -> tuple[str | None, list[list[Word]]]:

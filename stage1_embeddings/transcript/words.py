@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import DataError
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word and when it is said, in seconds on the video's presentation clock; ``start_s <= end_s``."""
-
-    text: str
-    start_s: float
-    end_s: float
+from common.words import Word
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,16 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from pydantic import ValidationError
-
 from common.artefacts import read_record
 from common.errors import CacheError, DataError, MavenError, UsageError
-from common.manifest import MANIFEST, CachedClip, Manifest, check_splits, read_manifest
+from common.manifest import MANIFEST, CachedClip, Manifest, read_manifest
 from common.recipe import Recipe
 from common.schema import Split
 from stage3_mlp.compare.settings import differing_settings
-from stage3_mlp.exported import check_exported
 from stage3_mlp.report.studied import SEEDS, about
 from stage3_mlp.test import scored_clips
-from stage3_mlp.train import FUSED, HEAD, MADE_BY, head_fingerprint
+from stage3_mlp.train import HEAD, MADE_BY
+from stage3_mlp.trained import recipe_of, trained_run
 
 #: Runs of one comparison: each pair of them is compared, and the more pairs, the wider the intervals.
 MAX_RUNS = 12
@@ -156,7 +154,7 @@ def _trainings(run: Path) -> tuple[Training, ...]:
 
 def _check_own(run: Path, trainings: Sequence[Training]) -> None:
     """Refuse seeds that an earlier state of a run has left, where the run has a head of its own."""
-    recipe = _recipe(run, read_record(run / HEAD, made_by=MADE_BY))
+    recipe = recipe_of(run, read_record(run / HEAD, made_by=MADE_BY))
     what = ""
     if _but_for_the_seed(recipe) != _but_for_the_seed(trainings[0].recipe):
         changed = list(differing_settings([recipe, trainings[0].recipe]))
@@ -178,30 +176,10 @@ def _but_for_the_seed(recipe: Recipe) -> dict[str, Any]:
 
 
 def _training(folder: Path) -> Training:
-    record = read_record(folder / HEAD, made_by=MADE_BY)
-    check_exported(folder)
-    manifest = read_manifest(folder / FUSED)
-    check_splits(manifest)
-    recipe = _recipe(folder, record)
-    if head_fingerprint(recipe, manifest) != record.get("fingerprint"):
-        raise CacheError(
-            f"Its head was trained on other clips, labels, splits or features than {folder / FUSED} names now.",
-            f"Run `{MADE_BY}` with this RUN again.",
-        )
+    record, recipe, manifest = trained_run(folder)
     split, clips, remarks = scored_clips(manifest)
     every = [*record.get("remarks", ()), *manifest.remarks, *remarks]
     return Training(folder, record, recipe, manifest, split, tuple(clips), tuple(dict.fromkeys(every)))
-
-
-def _recipe(folder: Path, record: dict[str, Any]) -> Recipe:
-    try:
-        return Recipe.model_validate(record.get("recipe"))
-    except ValidationError as error:
-        raise CacheError(
-            f"The head in {folder / HEAD} was trained by another version: its recipe has "
-            f"{error.error_count()} setting(s) that this one can't read.",
-            f"Run `{MADE_BY}` with this RUN again.",
-        ) from error
 
 
 def _check_same(one: str, first: Training, other: str, second: Training) -> None:

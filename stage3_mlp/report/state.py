@@ -15,11 +15,11 @@ from common.curves import Rows
 from common.errors import CacheError, MavenError, UsageError
 from common.history import history_so_far, unfinished
 from common.manifest import MANIFEST, Manifest, read_manifest
-from stage3_mlp.exported import FUSION, check_exported
 from stage3_mlp.outcome import outcome_of
 from stage3_mlp.report.studied import MISSING, Study, of_this_model, read_studies
 from stage3_mlp.test import TEST, scored_clips, scoring_of
 from stage3_mlp.train import FUSED, HEAD
+from stage3_mlp.trained import FUSION, check_exported
 
 #: A trained part of a run: its folder, its name in a sentence, the command that trains it.
 _PARTS = ((FUSION, "stage 2", "make train-beit"), (HEAD, "stage 3", "make train-mlp"))

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from common.artefacts import read_record
@@ -19,6 +20,7 @@ from common.store import read_attributes
 from stage3_mlp.outcome import model_identity, outcome_of
 from stage3_mlp.predictions import ClipPrediction, write_predictions
 from stage3_mlp.train import FUSED, HEAD, MADE_BY
+from stage3_mlp.trained import check_exported
 from stage3_mlp.views.clip.page import key_of
 from stage3_mlp.views.folder import CODE_VERSION, Origin, write_page
 from stage3_mlp.views.source import source_video
@@ -28,6 +30,8 @@ from stage3_mlp.views.view import VideoView, video_views
 CLIPS = "clips"
 
 Say = Callable[[str], None]
+#: What a page has of the video: it, none as none was wanted, none as there is none.
+Shown = Literal["with", "without", "missing"]
 
 
 def show(patterns: Sequence[str], cache: Path, run: Path, device: str, say: Say, *, pictures: bool = True) -> None:
@@ -42,15 +46,18 @@ def show(patterns: Sequence[str], cache: Path, run: Path, device: str, say: Say,
     ------
     UsageError
         If a name fits no clip, or the rows of the run's clips are utterances.
+    CacheError
+        If the refined features are of an earlier state of the run.
     """
+    check_exported(run)
     fused = read_manifest(run / FUSED)
     if fused.rows != "frames":
         raise UsageError(f"The rows of {run} are utterances: there is no video to play.", "See their report.html.")
     names = set(fitting([clip.id for clip in fused.clips], patterns))
-    for clip in (clip for clip in fused.clips if clip.id in names):
-        predictions = outcome_of(()).predict(run / HEAD, cache, fused, [clip], device)
-        write_clip_pages(run, cache, predictions, say, pictures=pictures)
-        say(f"{clip.id}: {run / CLIPS / clip.id}.html")
+    clips = [clip for clip in fused.clips if clip.id in names]
+    predictions = outcome_of(()).predict(run / HEAD, cache, fused, clips, device)
+    for clip in write_clip_pages(run, cache, predictions, say, pictures=pictures):
+        say(f"{clip}: {run / CLIPS / clip}.html")
 
 
 def write_clip_pages(
@@ -79,8 +86,8 @@ def write_clip_pages(
         clip = prediction.clip
         if not pages.is_current(clip, pictures=pictures):
             (view,) = video_views(cache, run, features, fused, [prediction])
-            key = pages.key(clip, pictures=pictures)
-            origin = Origin(key, fused.remarks, run.resolve().name, "../test/report.html")
+            shown: Shown = "without" if not pictures else "with" if view.source else "missing"
+            origin = Origin(pages.key(clip, shown), fused.remarks, run.resolve().name, "../test/report.html")
             _write(pages.path(clip), replace(view, name=clip), origin, pictures=pictures, say=say)
     return {prediction.clip: f"{CLIPS}/{quote(f'{prediction.clip}.html')}" for prediction in predictions}
 
@@ -104,18 +111,23 @@ class _Pages:
     def path(self, clip: str) -> Path:
         return self._run / CLIPS / f"{clip}.html"
 
-    def key(self, clip: str, *, pictures: bool) -> str:
-        """Of all that the page shows; it begins with the model's."""
+    def key(self, clip: str, shown: Shown) -> str:
+        """Of all that the page shows; it begins with the model's. Where the video lies is no part of it."""
         listening = self._run / LISTENING / f"{clip}.npz"
         asked = sha256(listening) if listening.is_file() else ""
-        source = source_video(read_attributes(self._features / f"{clip}.h5"))
-        about = (self._contents[clip], asked, *map(str, source), pictures, self._remarks)
-        return f"{self._model}-{fingerprint('page', CODE_VERSION, *about)}"
+        return f"{self._model}-{fingerprint('page', CODE_VERSION, self._contents[clip], asked, shown, self._remarks)}"
 
     def is_current(self, clip: str, *, pictures: bool) -> bool:
-        """A page with the video serves where one without was asked for."""
-        kinds = {True, pictures}
-        return any(key_of(self.path(clip)) == self.key(clip, pictures=kind) for kind in kinds)
+        """A page with the video serves where one without was asked for, and one without where there is no video."""
+        there = key_of(self.path(clip))
+        if there == self.key(clip, "with"):
+            return True
+        if not pictures:
+            return there in (self.key(clip, "without"), self.key(clip, "missing"))
+        return there == self.key(clip, "missing") and self._source(clip) is None
+
+    def _source(self, clip: str) -> Path | None:
+        return source_video(read_attributes(self._features / f"{clip}.h5"))[0]
 
     def remove_outdated(self) -> None:
         """Take away the pages of other models: nothing on them says that they are of another."""

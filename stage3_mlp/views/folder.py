@@ -29,6 +29,9 @@ from stage3_mlp.views.view import VideoView, video_views
 #: Raise when the same prediction would be written or drawn otherwise.
 CODE_VERSION = 2
 
+#: What a video's folder holds; beside it video.mp4, where that is too large for the page.
+_FILES = ("predictions.csv", "predictions.parquet", "overlay.mp4", "report.html")
+
 #: A video of more frames takes a while to render.
 _LONG_FRAMES = 2000
 
@@ -87,7 +90,7 @@ def write_videos(
 
     def key(view: VideoView, pictures: bool) -> str:
         clips = [(track.prediction.clip, contents[track.prediction.clip]) for track in view.tracks]
-        return fingerprint("video", CODE_VERSION, model, clips, str(view.source), pictures, fused.remarks)
+        return fingerprint("video", CODE_VERSION, model, clips, pictures, fused.remarks)
 
     whole = True
     for view in video_views(cache, run, features, fused, predictions):
@@ -166,9 +169,6 @@ def _write_video(folder: Path, view: VideoView, origin: Origin, *, pictures: boo
             },
         )
     return rendered
-
-
-_FILES = ("predictions.csv", "predictions.parquet", "overlay.mp4", "report.html")
 
 
 def write_page(

@@ -16,17 +16,9 @@ from common.manifest import Manifest
 from common.schema import FACE_BOX, WORD_END, WORD_START, WORD_TEXT
 from common.store import read_attributes, read_texts
 from common.windows import CachedArrays
+from common.words import Word
 from stage3_mlp.predictions import ClipPrediction
 from stage3_mlp.views.source import source_video
-
-
-@dataclass(frozen=True)
-class Word:
-    """A piece of the transcript, with its times on the clock of the frames, in seconds."""
-
-    text: str
-    start_s: float
-    end_s: float
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import pytest
 
 from common.listening import Listening
 from common.schema import MODALITIES
+from common.words import Word
 from stage3_mlp.predictions import write_predictions
 from stage3_mlp.views.clip import page as clip_page
 from stage3_mlp.views.media import Media
-from stage3_mlp.views.view import Track, Word
+from stage3_mlp.views.view import Track
 from tests.browser.conftest import RATE_HZ, SCREENSHOTS
 from tests.stage3.read_page import EVIL
 from tests.stage3.viewed import PATHS, spoken, track, view, written

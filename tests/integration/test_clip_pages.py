@@ -55,6 +55,22 @@ def test_a_page_that_is_gone_or_lacks_its_video_is_made_and_the_others_are_left(
     assert "nothing to do" in call(stage3, chain, "test", "--no-video").output and pages(chain) == with_video
 
 
+def test_a_page_outlives_its_video(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(stage3, chain, "test")
+    with_video = pages(chain)
+    gone = chain.run / "clips" / min(with_video)
+    for module in ("clip_pages", "view"):  # as where the videos' disk isn't there any more
+        monkeypatch.setattr(f"stage3_mlp.views.{module}.source_video", lambda attributes: (None, "It is gone."))
+    assert "nothing to do" in call(stage3, chain, "test").output and pages(chain) == with_video
+    gone.unlink()
+    assert "It is gone." in call(stage3, chain, "test").output
+    assert "It is gone." in gone.read_text(encoding="utf-8")
+    assert "nothing to do" in call(stage3, chain, "test").output
+    monkeypatch.undo()
+    assert "nothing to do" not in call(stage3, chain, "test").output
+    assert 'id="video-bytes"' in gone.read_text(encoding="utf-8")
+
+
 def test_pages_of_another_model_are_taken_away(chain: Chain) -> None:
     other = chain.manifest()["clips"][0]["id"]
     call(stage3, chain, "page", other, "--no-video")

@@ -116,4 +116,4 @@ def test_a_record_of_another_version_is_an_error_with_a_cure(chain: Chain) -> No
     record = json.loads((chain.run / "head" / "record.json").read_text())
     (chain.run / "head" / "record.json").write_text(json.dumps({**record, "recipe": {"name": "old"}}))
     result = chain.test()
-    assert result.exit_code == 1 and "not as this version writes it" in result.output
+    assert result.exit_code == 1 and "was trained by another version" in result.output

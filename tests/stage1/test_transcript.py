@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transcripts import JSON, read, words
 
 from common.errors import DataError
-from stage1_embeddings.transcript import Word, read_transcript, spread
+from common.words import Word
+from stage1_embeddings.transcript import read_transcript, spread
 
 SRT = """1
 00:00:01,000 --> 00:00:03,000

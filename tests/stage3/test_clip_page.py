@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from common.errors import DataError
 from common.listening import Listening
 from common.metrics import score
+from common.words import Word
 from stage3_mlp.page import number
 from stage3_mlp.predictions import write_predictions
 from stage3_mlp.views.clip import page as clip_page
@@ -26,7 +27,7 @@ from stage3_mlp.views.clip.data import MAX_COLUMNS, page_data
 from stage3_mlp.views.clip.facts import track_facts
 from stage3_mlp.views.colours import LABELS, LABELS_DARK, TRACKS, TRACKS_DARK
 from stage3_mlp.views.media import Media
-from stage3_mlp.views.view import Track, VideoView, Word
+from stage3_mlp.views.view import Track, VideoView
 from tests.stage3.read_page import EVIL, Page
 from tests.stage3.viewed import PATHS, spoken, track, view, written
 

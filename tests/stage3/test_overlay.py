@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.media import decode
+from common.words import Word
 from stage3_mlp.views.colours import LABELS, TRACKS
 from stage3_mlp.views.overlay.overlay import Overlay
 from stage3_mlp.views.overlay.panel import GROUND, LEGIBLE, TRAIL_S, colour, contrast, legible
@@ -17,7 +18,7 @@ from stage3_mlp.views.overlay.panel_layout import Layout, Rect, layout
 from stage3_mlp.views.overlay.panel_text import ELLIPSIS, draw_text, fitted, printable, text_width
 from stage3_mlp.views.overlay.panel_words import PAUSE_S, STAGE, Subtitles
 from stage3_mlp.views.overlay.rendition import render
-from stage3_mlp.views.view import Track, VideoView, Word
+from stage3_mlp.views.view import Track, VideoView
 from tests.common.media_files import gray, write_video
 from tests.stage3.predicted import predicted
 

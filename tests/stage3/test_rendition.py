@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from common.errors import DataError, MediaError
 from common.media import decode
+from common.words import Word
 from stage3_mlp.views.overlay.rendition import KEYFRAME_S, render
-from stage3_mlp.views.view import Track, VideoView, Word
+from stage3_mlp.views.view import Track, VideoView
 from tests.common.media_files import gray, noisy, write_video
 from tests.stage3.predicted import predicted
 

@@ -17,9 +17,9 @@ from common.files import write_json
 from common.manifest import Failure, made_of, write_manifest
 from common.recipe import Recipe, load_recipe
 from stage3_mlp.cli import main
-from stage3_mlp.exported import check_exported
 from stage3_mlp.report.state import state_of
 from stage3_mlp.report.state_page import report
+from stage3_mlp.trained import check_exported
 from tests.conftest import SMALL
 from tests.stage3.read_page import EVIL, Page
 from tests.stage3.test_report import epochs, figures
@@ -185,7 +185,7 @@ def test_records_of_another_version_do_not_stop_the_page(run: Path, values: dict
     for part in ("fusion", "head"):
         write_json(run / part / "record.json", values)
     write_manifest(run / "fused", manifest_of())
-    assert "The record of the head in" in page_of(run).text
+    assert "The head in" in page_of(run).text
 
 
 def test_broken_records_and_recipes_are_said(run: Path) -> None:

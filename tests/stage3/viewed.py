@@ -9,8 +9,9 @@ import numpy as np
 
 from common.listening import Listening
 from common.polar import to_polar
+from common.words import Word
 from stage3_mlp.predictions import ClipPrediction
-from stage3_mlp.views.view import Track, VideoView, Word
+from stage3_mlp.views.view import Track, VideoView
 
 PATHS = (
     "audio->visual",

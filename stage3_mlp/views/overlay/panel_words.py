@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.words import Word
 from stage3_mlp.views.overlay.panel_layout import Colour, Pixels
 from stage3_mlp.views.overlay.panel_text import draw_text, fitted, printable, text_width
-from stage3_mlp.views.view import Word
 
 STAGE: Colour = (0x14, 0x17, 0x1A)
 SPOKEN: Colour = (255, 255, 255)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def render(
         if plain:
             made = stack.enter_context(_mp4(plain, small, PLAIN_CRF, sound))
             ways.append((made, lambda _, picture: resized(picture, *small)))
-        for count, (time_s, picture) in enumerate(_chain(first, pictures), start=1):
+        for count, (time_s, picture) in enumerate(chain([first], pictures), start=1):
             for piece in sound.until(time_s):
                 for mp4, _ in ways:
                     mp4.add_sound(piece)
@@ -108,11 +109,6 @@ def render(
             for mp4, _ in ways:
                 mp4.add_sound(piece)
     return Media(plain, sound.start_s, *small, width_px) if plain else None
-
-
-def _chain(first: tuple[float, Pixels], rest: Iterator[tuple[float, Pixels]]) -> Iterator[tuple[float, Pixels]]:
-    yield first
-    yield from rest
 
 
 def _small(width_px: int, height_px: int) -> tuple[int, int]:
