@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 #: Of stage 2: raise it when the same settings would train another fusion.
-FUSION_CODE_VERSION: Final = 2
+FUSION_CODE_VERSION: Final = 3
 #: Of stage 2: raise it when the exported numbers change for the same weights and features.
-EXPORT_CODE_VERSION: Final = 1
+EXPORT_CODE_VERSION: Final = 2
 #: Of stage 3: raise it when the same settings would train another head.
 HEAD_CODE_VERSION: Final = 3
 

@@ -10,13 +10,12 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 from transformers import BeitConfig, BeitModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.beit.modeling_beit import BeitLayer
 
 from common.errors import ModelError, RecipeError
+from stage2_beit.additive import AdditiveAttention
 from stage2_beit.attention import open_mask
 
 AttentionKind = Literal["additive", "beit"]
@@ -27,64 +26,6 @@ Arrangement = Literal["series", "parallel"]
 LAYER_SCALE = 0.1
 LAYER_NORM_EPS = 1e-12
 ACTIVATION = "gelu"
-
-#: Elements of the (B, rows, T, E) tensor that exist at a time: what fits a core's cache; what keeps a GPU busy.
-CHUNK_ELEMENTS_CPU = 2**20
-CHUNK_ELEMENTS_GPU = 2**26
-
-
-class AdditiveAttention(nn.Module):
-    """Additive self-attention over the frames of a window (eq. 21-24).
-
-    a_{t,t'} = softmax over t' of v' tanh(W h_t + W' h_t' + b), and l_t = sum over t' of a_{t,t'} h_t'.
-
-    The (B, T, T, E) tensor inside the tanh never exists as a whole: scores are computed for a few rows t at a time, and
-    in training computed again for the backward pass. How many rows doesn't change the result.
-
-    Parameters
-    ----------
-    dim : width E of h; W, W' and v have the same
-    dropout : on the attention weights, in training
-    rows : rows t per chunk; by default what suits the device
-    """
-
-    def __init__(self, dim: int, *, dropout: float = 0.0, rows: int | None = None) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.rows = rows
-        self.query = nn.Linear(dim, dim)  # W and b
-        self.key = nn.Linear(dim, dim, bias=False)  # W'
-        self.v = nn.Parameter(torch.empty(dim))
-        nn.init.normal_(self.v, std=dim**-0.5)
-
-    def forward(self, h: Tensor, frame_mask: Tensor) -> Tensor:
-        """Refine (B, T, E) float; frames whose ``frame_mask`` (B, T) is False are never attended.
-
-        Returns (B, T, E); 0 in a window without a single frame.
-        """
-        scores = self._scores(self.query(h), self.key(h))  # (B, T, T)
-        scores = scores.masked_fill(~open_mask(frame_mask)[:, None, :], float("-inf"))
-        weights = F.dropout(scores.softmax(dim=-1), self.dropout, self.training)
-        return torch.where(frame_mask.any(dim=-1)[:, None, None], weights @ h, 0)
-
-    def _scores(self, query: Tensor, key: Tensor) -> Tensor:
-        B, T, E = query.shape
-        elements = CHUNK_ELEMENTS_CPU if query.device.type == "cpu" else CHUNK_ELEMENTS_GPU
-        rows = self.rows or max(1, elements // (B * T * E))
-        chunks = query.split(rows, dim=1)
-        if not (torch.is_grad_enabled() and query.requires_grad):
-            return torch.cat([_score_rows(chunk, key, self.v) for chunk in chunks], dim=1)
-        # Nothing in a chunk is random, so there is no state of a generator to keep.
-        scores = [
-            checkpoint(_score_rows, chunk, key, self.v, use_reentrant=False, preserve_rng_state=False)
-            for chunk in chunks
-        ]
-        return torch.cat(scores, dim=1)
-
-
-def _score_rows(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
-    """Eq. 21-22 for some rows: query (B, rows, E), key (B, T, E), v (E,) -> (B, rows, T)."""
-    return (query[:, :, None] + key[:, None]).tanh_() @ v
 
 
 class AdditiveBlock(GradientCheckpointingLayer):

@@ -22,10 +22,10 @@ from common.classification import configured_loss
 from common.errors import ModelError
 from common.losses import LossKind, regression_loss
 from common.schema import MODALITIES, Modality
+from stage2_beit.additive import AdditiveAttention
 from stage2_beit.attention import CrossModalAttention, SelfAttention
 from stage2_beit.beit import (
     LAYER_SCALE,
-    AdditiveAttention,
     AdditiveBlock,
     BeitEncoder,
     PretrainedLayers,

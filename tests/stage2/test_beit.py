@@ -1,15 +1,14 @@
-"""Additive attention and the encoders around it; BEiT's own layers, fresh and from a checkpoint."""
+"""The encoders around additive attention; BEiT's own layers, fresh and from a checkpoint."""
 
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BeitConfig, BeitForMaskedImageModeling, BeitModel, ViTConfig, ViTModel
 
 from common.errors import ModelError, RecipeError
-from stage2_beit.beit import AdditiveAttention, AdditiveBlock, BeitEncoder, load_beit_layers
+from stage2_beit.beit import AdditiveBlock, BeitEncoder, load_beit_layers
 from tests.reference import assert_close as close
 from tests.reference import refinement as reference
 from tests.reference import weights
@@ -31,66 +30,6 @@ def a_window(empty=True, dtype=torch.float32):
     mask[0] = True
     mask[2] = not empty
     return torch.randn(B, T, E, dtype=dtype), mask
-
-
-def test_additive_attention_is_eq_21_to_24():
-    module, (h, mask) = AdditiveAttention(E, rows=2), a_window()
-    nn.init.normal_(module.v)
-    out = module(h, mask)
-    for b in range(B):
-        expected = reference.additive_attention(
-            h[b].double().numpy(), mask[b].numpy(), *weights.additive_attention(arrays(module))
-        )
-        close(out[b], expected)
-    assert (out[2] == 0).all()
-
-
-@pytest.mark.parametrize("rows", [1, 2, 3, T, 100])
-def test_rows_per_chunk_change_neither_result_nor_gradient(rows):
-    h, mask = a_window(dtype=torch.float64)
-    results = []
-    for size in (T, rows):
-        torch.manual_seed(0)
-        module = AdditiveAttention(E, rows=size).double()
-        x = h.clone().requires_grad_()
-        out = module(x, mask)
-        out.square().sum().backward()
-        with torch.no_grad():
-            results.append([out, module(x, mask), x.grad, *(p.grad for p in module.parameters())])
-    for one, other in zip(*results, strict=True):
-        assert torch.allclose(one, other, atol=1e-13)
-
-
-def test_gradient_agrees_with_finite_differences():
-    module = AdditiveAttention(3, rows=2).double()
-    h = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
-    mask = torch.tensor([[True, True, True, False, True], [False] * 5])
-    parameters = tuple(module.parameters())
-    assert torch.autograd.gradcheck(lambda x, *_: module(x, mask), (h, *parameters))
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the number of elements of the largest tensor that any operation makes."""
-
-    def __init__(self):
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(tensor, torch.Tensor):
-                self.elements = max(self.elements, tensor.numel())
-        return out
-
-
-def test_the_tensor_of_all_pairs_never_exists_at_once():
-    frames, width, rows = 40, 16, 4
-    module = AdditiveAttention(width, rows=rows).train()
-    h, mask = torch.randn(1, frames, width, requires_grad=True), torch.ones(1, frames, dtype=torch.bool)
-    with LargestTensor() as largest:
-        module(h, mask).sum().backward()
-    assert largest.elements == rows * frames * width < frames * frames * width
 
 
 def test_padded_frames_are_never_attended():
@@ -143,12 +82,6 @@ def test_encoders_are_composed_as_eq_25_or_side_by_side(arrangement, attention):
             for n in range(3)
         ]
         close(out[b], reference.compose(blocks, h[b].double().numpy(), arrangement))
-
-
-def test_attention_weights_are_dropped_in_training_alone():
-    module, (h, mask) = AdditiveAttention(E, dropout=0.5), a_window()
-    assert not torch.equal(module.train()(h, mask), module(h, mask))
-    assert torch.equal(module.eval()(h, mask), module(h, mask))
 
 
 # BEiT's own layers
