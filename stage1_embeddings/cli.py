@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say
-from common.manifest import Protocol
 from stage1_embeddings.upkeep.cli import inspect, prune, status, verify
+
+if TYPE_CHECKING:
+    from common.manifest import Protocol
 
 
 @click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})

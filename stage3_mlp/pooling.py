@@ -12,8 +12,8 @@ from common.errors import DataError, RecipeError
 #: Width of the centred window in frames, or the whole clip.
 PoolFrames = int | Literal["clip"]
 
-#: Columns summed at a time: bounds the float64 sums of an hour of video to a few megabytes.
-COLUMNS = 64
+#: Columns summed at a time: bounds the float64 sums of an hour of video to tens of megabytes.
+COLUMNS = 32
 
 
 def pool(
@@ -56,24 +56,28 @@ def pool(
             "They are (T, d) and (T,).",
         )
     frames = len(features)
-    counts = np.ones(frames, np.bool_) if valid is None else valid
     if window_frames == 1:
-        return np.where(counts[:, None], features, np.nan).astype(np.float32)
-    half = frames if window_frames == "clip" else window_frames // 2
-    centre = np.arange(frames)
-    low, high = np.maximum(centre - half, 0), np.minimum(centre + half + 1, frames)
-    number = _running_sum(counts[:, None])
-    number = number[high] - number[low]  # (T, 1)
-    pooled = np.full(features.shape, np.nan, np.float32)
-    for start in range(0, features.shape[1], COLUMNS):
-        columns = slice(start, start + COLUMNS)
-        sums = _running_sum(np.where(counts[:, None], features[:, columns], 0))
-        np.divide(sums[high] - sums[low], number, out=pooled[:, columns], where=number > 0, casting="same_kind")
+        rows = features.astype(np.float32)
+        return rows if valid is None else np.where(valid[:, None], rows, np.float32("nan"))
+    half = frames if window_frames == "clip" else min(window_frames // 2, frames)
+    counts = np.ones(frames) if valid is None else valid.astype(np.float64)
+    number = _window_sums(counts[:, None], half)  # (T, 1)
+    pooled = np.empty(features.shape, np.float32)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where no frame is valid
+        for start in range(0, features.shape[1], COLUMNS):
+            columns = slice(start, start + COLUMNS)
+            values = features[:, columns] if valid is None else np.where(valid[:, None], features[:, columns], 0)
+            np.divide(_window_sums(values, half), number, out=pooled[:, columns], casting="same_kind")
+    pooled[number[:, 0] == 0] = np.nan
     return pooled
 
 
-def _running_sum(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """Sum of the first 0, 1, ..., T rows: (T, d) -> (T + 1, d) float64."""
-    sums = np.zeros((len(values) + 1, values.shape[1]))
-    np.cumsum(values, axis=0, dtype=np.float64, out=sums[1:])
-    return sums
+def _window_sums(values: npt.NDArray[np.generic], half: int) -> npt.NDArray[np.float64]:
+    """Sum of each row and of up to ``half`` rows before and after it: (T, d) -> (T, d) float64."""
+    frames = len(values)
+    sums = np.zeros((frames + 2 * half + 1, values.shape[1]))  # of the first 0, 1, ... T rows, its ends repeated
+    running = sums[half + 1 : half + 1 + frames]
+    running[:] = values
+    np.cumsum(running, axis=0, out=running)
+    sums[half + 1 + frames :] = running[-1:]
+    return sums[2 * half + 1 :] - sums[:frames]

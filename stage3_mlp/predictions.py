@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,25 +113,29 @@ def write_predictions(path: Path, predictions: Iterable[ClipPrediction]) -> int:
     """
     rows = 0
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        csv.writer(file).writerow(COLUMNS)
         for prediction in predictions:
-            times = [repr(value) for value in prediction.time_s.tolist()]
-            seen = prediction.anything
-            figures = [*prediction.values.T, prediction.intensity, prediction.theta]
-            columns = [
-                *_text([np.where(seen, column, np.nan) for column in figures]),
-                *_text(prediction.labels.T),
-                *(prediction.present[modality].astype(int).tolist() for modality in MODALITIES),
-            ]
-            writer.writerows(
-                (prediction.clip, frame, time_s, *cells)
-                for frame, (time_s, *cells) in enumerate(zip(times, *columns, strict=True))
-            )
-            rows += len(times)
+            file.writelines(f"{line}\r\n" for line in _lines(prediction))
+            rows += len(prediction.time_s)
     return rows
 
 
-def _text(columns: Any) -> list[list[str]]:
-    """Shortest decimals that give the same float32 back; empty for NaN."""
-    return [["" if value != value else str(value) for value in np.asarray(column, np.float32)] for column in columns]
+def _lines(prediction: ClipPrediction) -> list[str]:
+    """A clip's rows, as `csv.writer` would write them."""
+    import pyarrow as pa
+
+    from stage3_mlp.decimals import lines, shortest
+
+    seen = prediction.anything
+    figures = [*prediction.values.T, prediction.intensity, prediction.theta]
+    columns = [*(np.where(seen, column, np.float32("nan")) for column in figures), *prediction.labels.T]
+    present = (prediction.present[modality].astype(np.int8) for modality in MODALITIES)
+    quoted = io.StringIO()
+    csv.writer(quoted, lineterminator="").writerow([prediction.clip])
+    return lines(
+        quoted.getvalue(),
+        pa.array(range(len(seen))).cast(pa.string()),
+        shortest(prediction.time_s),
+        *(shortest(np.asarray(column, np.float32)) for column in columns),
+        *(pa.array(mask).cast(pa.string()) for mask in present),
+    )

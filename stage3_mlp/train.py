@@ -26,7 +26,7 @@ from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
 from common.versions import HEAD_CODE_VERSION
 from common.windows import CachedArrays
-from stage3_mlp.pooling import PoolFrames, pool
+from stage3_mlp.pooling import COLUMNS, PoolFrames, pool
 from stage3_mlp.predictions import predict_clip
 
 HEAD = "head"
@@ -70,6 +70,19 @@ def as_tensors(batch: dict[str, Array]) -> dict[str, Any]:
     import torch
 
     return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+
+def statistics(rows: Floats) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and population standard deviation of each column of (N, D): (D,) float64 each.
+
+    Some columns at a time: deviations of a whole training set in float64 would be twice as large as the set.
+    """
+    mean, std = np.empty(rows.shape[1]), np.empty(rows.shape[1])
+    for start in range(0, rows.shape[1], COLUMNS):
+        columns = slice(start, start + COLUMNS)
+        values = rows[:, columns].astype(np.float64)
+        mean[columns], std[columns] = values.mean(axis=0), values.std(axis=0)
+    return mean, std
 
 
 def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[str], None]) -> Path:
@@ -148,7 +161,7 @@ def _fit(
     transformers.set_seed(recipe.seed)
     rows = data["train"].features
     head = _build(recipe, rows.shape[1], counts)
-    head.set_statistics(rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64))
+    head.set_statistics(*statistics(rows))
     balanced = training.sampling == "balanced"
     return fit(
         head,

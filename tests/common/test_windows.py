@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,35 @@ def test_class_labels_are_counted_once_and_padded_with_minus_one(tmp_path: Path)
     assert [alone.labels(index).tolist() for index in range(len(alone))] == [[2], [0], [1], [2]]
     longer = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=7, hop_frames=7))
     assert longer[0]["labels"].tolist() == [2, -1, 0, 1, 2, -1, -1]
+
+
+def test_more_clips_than_open_files_are_allowed_at_first(tmp_path: Path) -> None:
+    """Each mapped clip keeps its file open; Linux lets a process have 1,024 at first."""
+    script = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from common.manifest import CachedClip, Manifest
+from common.recipe import Window
+from common.schema import MODALITIES, TIME, present
+from common.store import write_clip
+from common.windows import FeatureWindows
+
+cache, hard = Path(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+arrays = {TIME: np.arange(40) / 25} | {present(m): np.ones(40, bool) for m in MODALITIES}
+arrays |= {m: np.ones((40, 1024), np.float16) for m in MODALITIES}
+path = cache / "f" / "0.h5"
+write_clip(path, arrays, {"content": "c"})
+for number in range(1, 90):
+    path.with_name(f"{number}.h5").hardlink_to(path)
+clips = tuple(CachedClip(str(number), "train", "", 40, False, "c") for number in range(90))
+data = FeatureWindows(cache, Manifest("", "folder", "f", {}, {}, clips), clips, Window(frames=40, hop_frames=40))
+items = [data[index] for index in range(90)]
+print(sum(array._map is not None for array in data.arrays), resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 490)
+"""
+    for hard, said in ((4096, "90 True"), (300, "may have 300 files open")):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path / str(hard)), str(hard)], capture_output=True, text=True
+        )
+        assert said in done.stdout + done.stderr, done.stderr
