@@ -8,6 +8,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from common.errors import RecipeError
 from common.schema import MODALITIES, Modality
@@ -16,6 +17,9 @@ Pathway = Literal["paper", "released"]
 
 #: Elements of a map that exist at a time where it isn't returned.
 BLOCK_ELEMENTS: Final = 2**22
+
+#: The same in `masked_attention`, per window and head, where torch may have no kernel that does without the map.
+MAP_ELEMENTS: Final = 2**18
 
 #: The six paths m -> n: (m, n).
 PATHS: Final[tuple[tuple[Modality, Modality], ...]] = tuple((m, n) for m in MODALITIES for n in MODALITIES if m != n)
@@ -47,11 +51,23 @@ def masked_attention(q: Tensor, k: Tensor, v: Tensor, present_keys: Tensor, drop
 
     Returns
     -------
-    (B, H, T, d_v). Zero, with a zero gradient, in a window without any key.
+    (B, H, T, d_v). Zero, with a zero gradient, in a window without any key. Beyond `MAP_ELEMENTS`, rows are taken some
+    at a time, so that memory grows with T.
     """
     mask = open_mask(present_keys)[:, None, None, :]
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    rows = max(1, MAP_ELEMENTS // k.shape[2])
+    if q.device.type == "cuda" or q.shape[2] <= rows:
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    else:
+        out = torch.cat([_for_rows(some, k, v, mask, dropout) for some in q.split(rows, dim=2)], dim=2)
     return torch.where(present_keys.any(dim=-1)[:, None, None, None], out, 0)
+
+
+def _for_rows(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: float) -> Tensor:
+    """The attention of some rows; their part of the map is computed again for the backward pass, not kept."""
+    if not (torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    return checkpoint(F.scaled_dot_product_attention, q, k, v, mask, dropout, use_reentrant=False)
 
 
 def attention_weights(q: Tensor, k: Tensor, present_keys: Tensor) -> Tensor:
@@ -229,6 +245,6 @@ class SelfAttention(nn.Module):
             project(features).view(B, T, self.heads, D // self.heads).transpose(1, 2)  # (B, H, T, d/H)
             for project in (self.query, self.key, self.value)
         )
-        rate = self.dropout if self.training else 0.0
-        attended = masked_attention(q, k, v, present, rate).transpose(1, 2).reshape(B, T, D)
+        attended = masked_attention(q, k, v, present, self.dropout if self.training else 0.0)
+        attended = attended.transpose(1, 2).reshape(B, T, D)
         return self.norm(self.output(attended) + features)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,26 +98,47 @@ def fused_key(record: dict[str, Any], recipe: Recipe, modalities: Sequence[Modal
 
 def refine(model: Any, data: FeatureWindows, batch: int) -> Array:
     """F_refined of the single clip in ``data``: (T, d_beit) float32, averaged where windows overlap."""
-    import torch
-
     frames = data.clips[0].frames
     total: Array | None = None
     count = np.zeros(frames, dtype=np.int64)
-    with torch.inference_mode():
-        for start in range(0, len(data), batch):
-            items = range(start, min(start + batch, len(data)))
-            inputs = collate([data[index] for index in items])
-            del inputs["labels"]
-            output = model(**{name: value.to(model.device) for name, value in inputs.items()})
-            refined = output.refined.float().cpu().numpy()  # (B, T, d_beit)
-            if total is None:
-                total = np.zeros((frames, refined.shape[-1]), dtype=np.float64)
-            for row, index in enumerate(items):
-                place = data.places[index]
-                total[place.start : place.start + place.frames] += refined[row, : place.frames]
-                count[place.start : place.start + place.frames] += 1
+    for items, refined in _refined(model, data, batch):
+        if total is None:
+            total = np.zeros((frames, refined.shape[-1]), dtype=np.float64)
+        for row, index in enumerate(items):
+            place = data.places[index]
+            total[place.start : place.start + place.frames] += refined[row, : place.frames]
+            count[place.start : place.start + place.frames] += 1
     assert total is not None, "a clip has at least one window"
     return (total / count[:, None]).astype(REFINED_DTYPE)
+
+
+def _refined(model: Any, data: FeatureWindows, batch: int) -> Iterator[tuple[range, Array]]:
+    """Numbers of windows and their F_refined, (B, T, d_beit) float32.
+
+    A result is fetched when the next batch is under way: reading goes on while a GPU computes.
+    """
+    import torch
+
+    from stage2_beit.inputs import placed
+
+    under_way: tuple[range, Any] | None = None
+    for start in range(0, len(data), batch):
+        items = range(start, min(start + batch, len(data)))
+        inputs = collate([data[index] for index in items])
+        del inputs["labels"]
+        with torch.inference_mode():
+            begun = items, model(**placed(inputs, model.device)).refined
+        if under_way is not None:
+            yield under_way[0], _fetched(under_way[1])
+        under_way = begun
+    if under_way is not None:
+        yield under_way[0], _fetched(under_way[1])
+
+
+def _fetched(values: Any) -> Array:
+    """A tensor as float32 in this program's memory, once the device has it."""
+    array: Array = values.float().cpu().numpy()
+    return array
 
 
 def _check_encoders(record: dict[str, Any], manifest: Manifest, fusion: Path) -> list[str]:

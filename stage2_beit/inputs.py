@@ -115,6 +115,13 @@ class FeatureInputs(nn.ModuleDict):
             cast(FeatureInput, self[modality]).set_statistics(mean, std, f"the {modality} features")
 
 
+def placed(batch: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """A batch on the device; on a GPU through pinned memory, so that the copy doesn't hold up who asked for it."""
+    if device.type == "cuda":
+        return {name: values.pin_memory().to(device, non_blocking=True) for name, values in batch.items()}
+    return {name: values.to(device) for name, values in batch.items()}
+
+
 def drop_modalities(present: Mapping[Modality, Tensor], probability: float) -> dict[Modality, Tensor]:
     """Hide each modality of each window with ``probability``, but never all that the window has.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ def fit(
     ignore: tuple[str, ...] = (),
     draws: npt.NDArray[np.float64] | None = None,
     shown: Shown | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Fitted:
     """Train ``model`` and give it back with the weights of its best epoch.
 
@@ -79,6 +80,7 @@ def fit(
     draws : (N,) float64, optional
         How likely each training item is to be drawn, with replacement, N in an epoch; all once where not given.
     shown : where TensorBoard's log and the run's curves are written; nowhere where not given
+    callbacks : what else looks on, after all others
 
     Raises
     ------
@@ -100,6 +102,8 @@ def fit(
         optimizer_cls_and_kwargs=(_OPTIMISERS[settings.optimiser], {"lr": settings.learning_rate}),
     )
     watchers = _watchers(settings, measure, trainer, say, shown)
+    for callback in callbacks:
+        trainer.add_callback(callback)
     resume = last_checkpoint(checkpoints)
     if resume is not None:
         say(f"  goes on from {resume.name}")
@@ -168,16 +172,22 @@ class _Trainer(Trainer):
         return float(self._tr_loss.item()) / steps if steps else math.nan
 
 
-def _check_precision(settings: Training, kind: str) -> None:
-    """Refuse half precision on a processor that ignores it."""
-    if kind == "cpu" and settings.precision == "float16":
+def _check_device(settings: Training, device: torch.device) -> None:
+    """Refuse half precision on a processor that ignores it, and a GPU that the Trainer wouldn't take."""
+    if device.type == "cpu" and settings.precision == "float16":
         raise UsageError("precision: float16 has no effect on a CPU.", "Set float32 or bfloat16, or DEVICE=cuda.")
+    if device.type == "cuda" and device.index:
+        raise UsageError(
+            f"DEVICE={device}: training takes the first GPU that it sees.",
+            f"Set CUDA_VISIBLE_DEVICES={device.index} and DEVICE=cuda.",
+        )
 
 
 def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, device: str) -> TrainingArguments:
-    plateau, kind = settings.plateau, torch_device(device).type
-    _check_precision(settings, kind)
-    return TrainingArguments(
+    plateau, place = settings.plateau, torch_device(device)
+    on_gpu = place.type == "cuda"
+    _check_device(settings, place)
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
@@ -200,15 +210,20 @@ def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, de
         remove_unused_columns=False,
         logging_nan_inf_filter=False,  # a loss that is no number must be seen
         dataloader_num_workers=settings.workers,
-        dataloader_pin_memory=kind == "cuda",
+        dataloader_persistent_workers=False,  # persistent ones draw less from torch's generator: other numbers
+        dataloader_pin_memory=on_gpu,
+        accelerator_config={"non_blocking": on_gpu},  # copies of batches go on beside the step
         activation_checkpointing=settings.gradient_checkpointing,
         bf16=settings.precision == "bfloat16",
         fp16=settings.precision == "float16",
         seed=seed,
-        use_cpu=kind == "cpu",
+        use_cpu=place.type == "cpu",
         disable_tqdm=True,
         report_to="none",
     )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # or each step would have as many batches as there are GPUs
+    return arguments
 
 
 class _Finite(TrainerCallback):

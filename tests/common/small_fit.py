@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel, TrainerCallback
 from transformers.utils import ModelOutput
 
 from common import training
@@ -50,6 +50,7 @@ def fitted(
     device: str = "cpu",
     say: Callable[[str], None] = lambda text: None,
     shown: training.Shown | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
     **settings: Any,
 ) -> training.Fitted:
     """Train on rows with ``labels``; checkpoints in ``folder``, other settings as in a recipe."""
@@ -67,4 +68,5 @@ def fitted(
         say=say,
         draws=draws,
         shown=shown,
+        callbacks=callbacks,
     )

@@ -190,3 +190,37 @@ def test_dropout_of_the_paths_is_for_training_alone():
     assert not torch.equal(module(features, present)[0]["visual"], module(features, present)[0]["visual"])
     module.eval()
     assert torch.equal(module(features, present)[0]["visual"], module(features, present)[0]["visual"])
+
+
+def test_rows_of_a_long_window_are_taken_some_at_a_time(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    q, k = torch.randn(2, 2, 3, 23, 4, generator=generator)
+    v = torch.randn(2, 3, 23, 6, generator=generator)
+    present = torch.rand(2, 23, generator=generator) > 0.3
+    present[0] = False
+    found = []
+    for elements in (23 * 23, 5 * 23):
+        monkeypatch.setattr("stage2_beit.attention.MAP_ELEMENTS", elements)
+        inputs = [x.clone().requires_grad_() for x in (q, k, v)]
+        out = masked_attention(*inputs, present)
+        out.square().sum().backward()
+        with torch.inference_mode():
+            torch.testing.assert_close(masked_attention(q, k, v, present), out)
+        found.append([out, *(x.grad for x in inputs)])
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, whole)
+    calls = []
+    monkeypatch.setattr("stage2_beit.attention._for_rows", lambda *given: calls.append(given[0].shape[2]) or given[0])
+    masked_attention(q, k, k, present)
+    assert calls == [5, 5, 5, 5, 3]
+
+
+def test_dropped_weights_of_a_long_window_are_the_same_in_the_backward_pass(monkeypatch):
+    monkeypatch.setattr("stage2_beit.attention.MAP_ELEMENTS", 3 * 12)
+    torch.manual_seed(0)
+    q, k = torch.randn(2, 1, 1, 12, 4)
+    v = torch.eye(12)[None, None].requires_grad_()  # the output is the weights, and their column sums v's gradient
+    weights = masked_attention(q, k, v, torch.ones(1, 12, dtype=torch.bool), dropout=0.5)
+    assert (weights == 0).any() and (weights > 0).any()
+    weights.sum().backward()
+    torch.testing.assert_close(v.grad[0, 0], weights.detach()[0, 0].sum(0)[:, None].expand(12, 12))
