@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser clean install
+.PHONY: help check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser bench clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -119,6 +119,9 @@ check-browser: $(VENV)/ready-browser ## The pages in a real Chromium; screenshot
 		if command -v $$name > /dev/null; then exit 0; fi; done; \
 	echo 'There is no Chromium on the path: the tests are skipped. Debian: apt-get install chromium'
 	@$(PY) -m pytest -m browser -rs tests/browser
+
+bench: $(VENV)/ready ## Our speed and memory beside the alternatives and the limits; QUICK=1 in under ten minutes
+	@$(PY) -m benchmarks $(if $(QUICK),--quick) --device "$$DEVICE"
 
 install: $(VENV)/ready ## Make .venv with what the stages need
 

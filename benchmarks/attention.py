@@ -11,13 +11,12 @@ same of 500 frames.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
+
+from benchmarks.measure import in_own_process, resident_mib
 
 _SHORT = 2000
 _CHECKED = 500
@@ -56,19 +55,13 @@ def look(way: str, model: Any, inputs: dict[str, Any]) -> Any:
         )[1]
 
 
-def status_mib(name: str) -> float:
-    """A line of this process's memory: VmRSS, what is resident now, or VmHWM, its peak."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
-
-
 def measure(way: str, frames: int) -> dict[str, float]:
     """One window in this process."""
     look(way, *made(10))  # what is loaded on first use is no part of it
     model, inputs = made(frames)
-    before, began_s = status_mib("VmRSS"), time.perf_counter()
+    before, began_s = resident_mib("VmRSS"), time.perf_counter()
     look(way, model, inputs)
-    return {"mib": status_mib("VmHWM") - before, "seconds": time.perf_counter() - began_s}
+    return {"mib": resident_mib("VmHWM") - before, "seconds": time.perf_counter() - began_s}
 
 
 def check() -> None:
@@ -76,7 +69,8 @@ def check() -> None:
     import numpy as np
 
     model, inputs = made(_CHECKED)
-    np.testing.assert_allclose(*(look(way, model, inputs) for way in _WAYS), atol=1e-4)
+    blocks, maps = (look(way, model, inputs) for way in _WAYS)
+    np.testing.assert_allclose(blocks, maps, atol=1e-4)
 
 
 @click.command()
@@ -93,9 +87,7 @@ def main(quick: bool, frames: int, one: tuple[str, int] | None) -> None:
     for way in _WAYS:
         found = []
         for length in lengths:
-            command = [sys.executable, "-m", "benchmarks.attention", "--one", way, str(length)]
-            said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            found.append(json.loads(said))
+            found.append(in_own_process("benchmarks.attention", "--one", way, str(length)))
             print(f"{way:10}{length:8d}{found[-1]['mib']:12.0f}{found[-1]['seconds']:10.1f}", flush=True)
         ratio = found[1]["mib"] / found[0]["mib"]
         print(f"{way:10}memory, ratio of {lengths[1]} to {lengths[0]} frames: {ratio:.1f}")

@@ -20,6 +20,7 @@ import numpy as np
 from common.bootstrap import interval, mean_ccc_draws
 from common.manifest import Manifest, read_manifest
 from common.recipe import Recipe, load_recipe
+from stage3_mlp.outcome import outcome_of
 from stage3_mlp.scoring import figures
 from stage3_mlp.tables import in_lines, write_study
 from studies.chain import Places, Scored
@@ -81,7 +82,7 @@ def run_folds(recipe: Recipe, manifest: Manifest, folder: Path, number: int, pla
         where = folder / str(one.seed)
         _, predictions, _ = train_folds(one, manifest, where, places)
         metrics = {"seed": one.seed, **figures(predictions, one.seed)}
-        runs.append(Scored(where, metrics, predictions))
+        runs.append(Scored(where, outcome_of(()), metrics, predictions))
         places.say(f"  {folder.name}, seed {one.seed}: CCC {metrics['ccc']['mean']:.4f}")
     return runs
 

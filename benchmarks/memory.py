@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -66,31 +67,50 @@ def peak_mib(command: list[str]) -> tuple[float, float]:
     return peak / 2**20, time.monotonic() - began_s
 
 
-@click.command()
+def extracted(
+    video: Path, seconds: float, folder: Path, *, recipe: str = "demo", sets: Sequence[str] = (), device: str = "cpu"
+) -> tuple[float, float, float]:
+    """What `python -m stage1_embeddings extract` takes for ``video`` repeated to a length.
+
+    Parameters
+    ----------
+    folder : Path
+        For the repeated video, the miniature encoders and the cache; it must be empty, and is so afterwards.
+    sets : ``key=value`` of the recipe
+
+    Returns
+    -------
+    peak : MiB of resident memory, the command and its workers together
+    spent_s : seconds of the command
+    size : MiB of the cache's file
+    """
+    talk, cache = folder / "talk.mkv", folder / "cache"
+    repeated(video, talk, seconds)
+    for modality in MODALITIES:
+        miniature_folder(modality, cache)
+    command = [sys.executable, "-m", "stage1_embeddings", "extract", "--data", str(talk), "--recipe", recipe]
+    command += [part for setting in sets for part in ("--set", setting)]
+    peak, spent_s = peak_mib([*command, "--cache", str(cache), "--run", str(folder / "run"), "--device", device])
+    size = sum(path.stat().st_size for path in (cache / "features").rglob("*.h5")) / 2**20
+    talk.unlink()
+    for left in (cache, folder / "run"):
+        shutil.rmtree(left)
+    return peak, spent_s, size
+
+
+@click.command(help=__doc__)
 @click.option("--quick", is_flag=True, help="6 minutes in place of 60.")
 @click.option("--minutes", default=60, show_default=True)
 @recipe_options
 def main(quick: bool, minutes: int, recipe: str, overrides: tuple[str, ...]) -> None:
     clip = open_dataset(None, Path("cache"), lambda _: None).clips[0]
-    sets = [part for setting in overrides for part in ("--set", setting)]
-    found = {}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
         for length in (1, 6 if quick else minutes):
-            data = folder / f"{length}"
-            data.mkdir()
-            repeated(clip.source, data / "talk.mkv", 60 * length)
-            cache = data / "cache"
-            for modality in MODALITIES:
-                miniature_folder(modality, cache)
-            command = [sys.executable, "-m", "stage1_embeddings", "extract", "--data", str(data / "talk.mkv")]
-            places = ["--cache", str(cache), "--run", str(data / "run"), "--device", "cpu"]
-            found[length], seconds = peak_mib([*command, "--recipe", recipe, *sets, *places])
-            size = sum(path.stat().st_size for path in (cache / "features").rglob("*.h5")) / 2**20
-            print(f"{length:4d} min: peak {found[length]:7.0f} MiB, {seconds:6.0f} s, cache file {size:.1f} MiB")
-            shutil.rmtree(data)
-    short, long = found.values()
-    print(f"ratio {long / short:.3f}")
+            peak, spent_s, size = extracted(clip.source, 60 * length, Path(folder), recipe=recipe, sets=overrides)
+            found.append(peak)
+            click.echo(f"{length:4d} min: peak {peak:7.0f} MiB, {spent_s:6.0f} s, cache file {size:.1f} MiB")
+    click.echo(f"ratio {found[1] / found[0]:.3f}")
 
 
 if __name__ == "__main__":

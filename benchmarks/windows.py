@@ -1,79 +1,121 @@
-"""Random windows of 300 frames from the cache, against ``numpy.memmap`` on one raw file of the same numbers.
+"""Random windows of 300 frames from the cache, as training reads them: without workers, and with four.
 
-    python -m benchmarks.windows [--quick]
+    python -m benchmarks.windows [--quick] [--json FILE]
 
-Both sides hand out the same float32 arrays of the paper's widths (1024 + 768 + 768), from half precision on disk.
+All sides hand out the same float32 numbers of the paper's widths (1024 + 768 + 768) in batches of 16, stacked by the
+same collate; the cache's windows bring masks and labels besides. What was read once is in memory: this measures the
+program, not the disk. The `.pt` files hold a segment of 300 frames each, float32, one per modality.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
-from benchmarks.table import in_turns, print_table
-from common.manifest import CachedClip, Manifest
-from common.recipe import Window
-from common.schema import MODALITIES, TIME, present
-from common.store import write_clip
-from common.windows import FeatureWindows
+from benchmarks.alone import alone
+from benchmarks.measure import in_turns, row
+from benchmarks.row import Row
+from benchmarks.window_sources import FRAMES, WIDTHS, Files, Source, make_files
+from common.errors import MavenError
+from common.schema import MODALITIES
 
-WIDTHS = {"visual": 1024, "audio": 768, "text": 768}
-WINDOW = 300
-
-
-def make_cache(root: Path, clips: int, frames: int) -> tuple[Manifest, Path]:
-    """A cache of ``clips`` clips, and one raw file with the same rows, one after the other."""
-    rng = np.random.default_rng(0)
-    raw = root / "raw.f16"
-    entries = []
-    with raw.open("wb") as file:
-        for number in range(clips):
-            rows = {
-                m: rng.standard_normal((frames, WIDTHS[m]), dtype=np.float32).astype(np.float16) for m in MODALITIES
-            }
-            np.concatenate([rows[m] for m in MODALITIES], axis=1).tofile(file)
-            arrays: dict[str, Any] = {TIME: np.arange(frames) / 25, **rows}
-            arrays |= {present(m): np.ones(frames, dtype=np.bool_) for m in MODALITIES}
-            write_clip(root / "features" / f"clip{number}.h5", arrays, {"content": "c"})
-            entries.append(CachedClip(f"clip{number}", "train", "", frames, False, "c"))
-    return Manifest("", "folder", "features", {}, {}, tuple(entries)), raw
+BATCH = 16
+WORKERS = 4
+#: Of the limit.
+BAR = 0.8
+OURS, LIMIT = "the cache", "numpy.memmap of one raw file"
 
 
-@click.command()
-@click.option("--quick", is_flag=True, help="A smaller cache and fewer turns.")
-def main(quick: bool) -> None:
-    clips, frames, windows, turns = (4, 1500, 40, 3) if quick else (20, 5000, 200, 7)
+def rows(quick: bool, device: str) -> list[Row]:
+    """``device`` is without meaning here: windows are made on the processor."""
+    clips, frames, windows, turns = (4, 1500, 64, 4) if quick else (20, 5000, 640, 7)
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        manifest, raw = make_cache(root, clips, frames)
-        data = FeatureWindows(root, manifest, manifest.clips, Window(frames=WINDOW, hop_frames=1))
-        whole = np.memmap(raw, np.float16, "r", shape=(clips * frames, sum(WIDTHS.values())))
-        picked = np.random.default_rng(1).integers(0, len(data), windows)
-        places = [data.places[index] for index in picked]
-        rows = [place.clip * frames + place.start for place in places]
+        files = make_files(Path(folder), clips, frames)
+        data, picked = sources(files, windows)
+        check(data)
+        return [measured(data, picked, workers, turns) for workers in (0, WORKERS)]
 
-        def from_memmap(start: int) -> dict[str, Any]:
-            window = whole[start : start + WINDOW]
-            edges = np.cumsum([0, *WIDTHS.values()])
-            return {m: window[:, a:b].astype(np.float32) for m, a, b in zip(MODALITIES, edges, edges[1:], strict=False)}
 
-        for index, start in zip(picked, rows, strict=True):
-            ours, theirs = data[index], from_memmap(start)
-            assert all(np.array_equal(ours[m], theirs[m]) for m in MODALITIES), "the two sides differ"
-        seconds = in_turns(
-            {
-                "cache, FeatureWindows": lambda: [data[index] for index in picked],
-                "numpy.memmap on one raw file": lambda: [from_memmap(start) for start in rows],
-            },
-            turns,
+def sources(files: Files, windows: int) -> tuple[dict[str, Any], list[int]]:
+    """Data sets by their names, and the windows of ours that the others' items are, in order."""
+    ours = files.cache()
+    picked = np.random.default_rng(1).integers(0, len(ours), windows).tolist()
+    starts = [(ours.places[index].clip, ours.places[index].start) for index in picked]
+    others: dict[str, Callable[[int, int], Any]] = {
+        ".pt file per segment and modality": files.segments,
+        "h5py, opened per window": files.hdf5,
+        "numpy.memmap, astype(float32)": files.raw(by_numpy=True),
+        LIMIT: files.raw(by_numpy=False),
+    }
+    return {OURS: _Picked(ours, picked), **{name: Source(read, starts) for name, read in others.items()}}, picked
+
+
+class _Picked:
+    """Some items of a data set."""
+
+    def __init__(self, data: Any, picked: Sequence[int]) -> None:
+        self._data, self._picked = data, picked
+
+    def __len__(self) -> int:
+        return len(self._picked)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._data[self._picked[index]]
+
+
+def check(data: dict[str, Any]) -> None:
+    """Every window of every side is the same to the bit.
+
+    Raises
+    ------
+    MavenError
+        If one isn't.
+    """
+    for index in range(len(data[OURS])):
+        ours = data[OURS][index]
+        for name, source in data.items():
+            theirs = source[index]
+            if not all(ours[m].dtype == theirs[m].dtype and np.array_equal(ours[m], theirs[m]) for m in MODALITIES):
+                raise MavenError(f"Window {index} differs between {OURS} and {name}.", "They must hold the same.")
+
+
+def measured(data: dict[str, Any], picked: Sequence[int], workers: int, turns: int) -> Row:
+    """All windows of all sides, in alternation; workers stay from one turn to the next."""
+    from torch.utils.data import DataLoader
+
+    from common.windows import collate
+
+    loaders = {
+        name: DataLoader(
+            source, batch_size=BATCH, collate_fn=collate, num_workers=workers, persistent_workers=workers > 0
         )
-        print(f"{windows} random windows of {WINDOW} frames x {sum(WIDTHS.values())} values, {turns} turns")
-        print_table(seconds, units=windows, unit="windows", limit="numpy.memmap on one raw file")
+        for name, source in data.items()
+    }
+    costs = in_turns({name: lambda loader=loader: _all_of(loader) for name, loader in loaders.items()}, turns)
+    rivals = [name for name in data if name not in (OURS, LIMIT)]
+    by = f"{workers} workers" if workers else "no workers"
+    return row(
+        f"random windows of {FRAMES} frames x {sum(WIDTHS.values())} values, float32 from float16, {by}",
+        "windows/s",
+        costs,
+        ours=OURS,
+        alternatives=dict.fromkeys(rivals),
+        limit=(LIMIT, BAR),
+        work=len(picked),
+        note="page cache warm on all sides; the limit widens to float32 as the cache's windows do.",
+    )
 
+
+def _all_of(loader: Any) -> None:
+    for _ in loader:
+        pass
+
+
+main = alone(rows)
 
 if __name__ == "__main__":
     main()

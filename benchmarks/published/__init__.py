@@ -1,0 +1,1 @@
+"""What a user would otherwise run, written anew from what is published about it."""
