@@ -33,7 +33,7 @@ def rows(quick: bool, device: str) -> list[Row]:
     videos = [clip.source for clip in open_dataset(None, Path("cache"), lambda _: None).clips]
     precision: Precision = "bfloat16" if has_bfloat16(place.type) else "float32"
     if place.type == "cpu":
-        most, size = 1, Size(32, 16, turns=2) if quick else Size(128, 64, turns=2)
+        most, size = 1, Size(24, 16, turns=2) if quick else Size(128, 64, turns=2)
     else:  # an accelerator is done with one clip before a worker has started
         most, size = 20, Size(128, 64, turns=2 if quick else 5, workers=max(1, min(8, (os.cpu_count() or 1) // 2)))
     with tempfile.TemporaryDirectory() as name:

@@ -19,11 +19,9 @@ from common.manifest import Manifest
 from common.polar import quadrant
 from common.provenance import provenance
 from common.recipe import fingerprint
-from stage3_mlp.parquet import write_parquet
 from stage3_mlp.predictions import ClipPrediction, write_predictions
 from stage3_mlp.views.clip.page import MAX_EMBEDDED_BYTES, write_clip_page
 from stage3_mlp.views.media import Media
-from stage3_mlp.views.overlay.rendition import render
 from stage3_mlp.views.view import VideoView, video_views
 
 #: Raise when the same prediction would be written or drawn otherwise.
@@ -143,6 +141,8 @@ def _is_done(folder: Path, key: str) -> bool:
 
 def _write_video(folder: Path, view: VideoView, origin: Origin, *, pictures: bool, say: Say) -> bool:
     """Everything about one video; False where its pictures couldn't be rendered."""
+    from stage3_mlp.parquet import write_parquet
+
     folder.mkdir(parents=True, exist_ok=True)
     remove_partials(folder)
     # A video of the same name takes the folder over.
@@ -203,6 +203,8 @@ def write_page(
 
 
 def _render(view: VideoView, overlay: Path | None, video: Path, say: Say) -> Media | None:
+    from stage3_mlp.views.overlay.rendition import render
+
     frames = max(len(track.prediction.time_s) for track in view.tracks)
     if frames > _LONG_FRAMES:
         say(f"{view.name}: rendering {frames} frames ...")
