@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser bench clean install
+.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser bench clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,7 +41,12 @@ help: ## Show the targets
 	@echo '  ALLOW_FAILED=1  go on although some clips failed       RETRY_FAILED=1  try those again'
 	@echo '  NO_VIDEO=1      pages without their video, no overlay: faster'
 	@echo '  PROTOCOL=published  split utterances as the published classifier did, leaking on purpose (honest)'
+	@echo '  QUICK=1         smaller benchmarks                     FETCH=1         doctor fetches missing models'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
+
+doctor: $(VENV)/ready ## Will this machine do it, and what is missing? Versions, device, models, disk, rights, a small run
+	@$(WITH_SETTINGS); $(PY) -m common.doctor $${DATA:+--data "$$DATA"} --recipe "$$RECIPE" "$$@" \
+		--cache "$$CACHE" --device "$$DEVICE" $(if $(FETCH),--fetch)
 
 check-data: $(VENV)/ready ## What is unexpected in DATA=, all at once, before any of it is computed
 	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings check-data $${DATA:+--data "$$DATA"} \

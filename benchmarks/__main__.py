@@ -41,7 +41,7 @@ def main(quick: bool, device: str, only: tuple[str, ...], save: Path | None, sho
     device = found["kind"]
     click.echo(in_words(found))
     path = save or RESULTS / f"{slug(found)}{'-quick' if quick else ''}.json"
-    results = {"machine": found, "quick": quick, "parts": known(path, found, quick=quick)}
+    results = {"machine": found, "parts": known(path, found)}
     failed = []
     for part in only or PARTS:
         began = time.monotonic()
@@ -53,7 +53,13 @@ def main(quick: bool, device: str, only: tuple[str, ...], save: Path | None, sho
             continue
         click.echo(f"{part}: {seconds:.0f} s", err=True)
         about = provenance()
-        results["parts"][part] = {"seconds": round(seconds, 1), "commit": commit(), "time": about["time"], "rows": rows}
+        results["parts"][part] = {
+            "quick": quick,
+            "seconds": round(seconds, 1),
+            "commit": commit(),
+            "time": about["time"],
+            "rows": rows,
+        }
         results["parts"] = {name: results["parts"][name] for name in PARTS if name in results["parts"]}
         write_json(path, results)
     click.echo("\n" + text(rows_of(results)) + f"\n\nSaved: {path}")
@@ -61,14 +67,13 @@ def main(quick: bool, device: str, only: tuple[str, ...], save: Path | None, sho
         sys.exit(f"error: {', '.join(failed)} failed; what they said is above.")
 
 
-def known(path: Path, found: dict[str, Any], *, quick: bool) -> dict[str, Any]:
-    """The parts that a file of results holds, where it is of this machine, measured the same way; else none."""
+def known(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """The parts that a file of results holds, where it is of this machine as it is; else none."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    same = (results["machine"], results["quick"]) == (found, quick)
-    parts: dict[str, Any] = results["parts"] if same else {}
+    parts: dict[str, Any] = results["parts"] if results["machine"] == found else {}
     return parts
 
 
@@ -91,10 +96,12 @@ def rows_of(results: dict[str, Any]) -> list[Row]:
 
 def shown(results: dict[str, Any]) -> str:
     """A file of results as Markdown."""
-    how = "make bench QUICK=1" if results["quick"] else "make bench"
-    days = sorted({part["time"][:10] for part in results["parts"].values()})
+    parts = results["parts"]
+    quick = [name for name, part in parts.items() if part["quick"]]
+    how = "make bench" + (f" ({', '.join(quick)} with QUICK=1: smaller inputs)" if quick else "")
+    days = sorted({part["time"][:10] for part in parts.values()})
     when = " to ".join(dict.fromkeys((days[0], days[-1])))
-    return f"{in_words(results['machine'])}. `{how}`, {when}.\n\n{markdown(rows_of(results))}"
+    return f"{in_words(results['machine'])}. {how}, {when}.\n\n{markdown(rows_of(results))}"
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ HUBERT_MACS = 6.9e9
 RATE_HZ = 30
 #: Of a tensor core's peak: Swin-base trained on A100s as published (PLSC, 376 images/s each); what good kernels reach.
 SHARES = (0.11, 0.33)
-#: A frame of 640 x 360 in the front end, milliseconds of one core.
-FRONT_END_MS = 2.0
+#: A frame of 640 x 360 in the front end, milliseconds of one core: measured by `benchmarks.front_end`.
+FRONT_END_MS = 2.7
 #: A frame in the cache, and refined, as files: measured by `benchmarks.cache`; 768 float32 and what lies beside them.
 CACHED_BYTES, REFINED_BYTES = 5_210, 3_100
 #: Windows of 300 frames that one process reads a second: measured by `benchmarks.windows`.
-WINDOWS_HZ = 500
+WINDOWS_HZ = 1000
 #: maven's window and hop, and the share of frames that have labels to train on (Aff-Wild2: 1.68 of 2.99 million).
 WINDOW, HOP, TRAINED = 300, 200, 0.56
 

@@ -89,6 +89,7 @@ def finished(quick: bool, turns: int) -> Row:
         costs,
         ours="make test",
         at_most=FINISHED_S,
+        why="An interpreter starts for each command and imports what reads recipes and manifests, half a second each.",
         note=f"{_STEPS} commands, each of which finds that nothing is left to do; the run is "
         + ("runs/demo, as it was there." if demo else "its own, made before."),
     )
