@@ -88,7 +88,7 @@ def write_videos(
 
     def key(view: VideoView, pictures: bool) -> str:
         clips = [(track.prediction.clip, contents[track.prediction.clip]) for track in view.tracks]
-        return fingerprint("video", CODE_VERSION, model, clips, pictures, fused.remarks)
+        return fingerprint("video", CODE_VERSION, model, clips, str(view.source), pictures, fused.remarks)
 
     whole = True
     for view in video_views(cache, run, features, fused, predictions):

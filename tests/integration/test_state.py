@@ -87,7 +87,7 @@ def test_a_score_of_an_earlier_head_is_not_taken_for_this_ones(chain: Chain) -> 
 
 
 def test_a_fusion_trained_anew_and_not_exported_is_missed(chain: Chain) -> None:
-    assert chain.train_beit("stage2.training.epochs=1").exit_code == 0
+    assert chain.train_beit("stage2.training.learning_rate=0.0007").exit_code == 0
     output = report(chain).output
     assert "are of an earlier state of the run" in output and "Nothing is missing." not in output
     assert chain.export().exit_code == 0
