@@ -64,6 +64,11 @@ class CachedArrays:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
+    @property
+    def keeps_open(self) -> bool:
+        """Is the file mapped, and so kept open, once all of it has been used?"""
+        return any(place.nbytes >= READ_BELOW_BYTES for place in self._places.values())
+
     def __getitem__(self, name: str) -> Array:
         if name not in self._arrays:
             place = self._places.get(name)
@@ -129,12 +134,12 @@ class FeatureWindows:
     ) -> None:
         folder = cache / manifest.folder
         self.clips = list(clips)
-        allow_open_files(len(self.clips))
         self.window = window
         self.modalities = frozenset(modalities)
         self.once = once
         self.categorical = bool(manifest.classes)
         self.arrays = [CachedArrays(folder / f"{clip.id}.h5", clip.content) for clip in self.clips]
+        allow_open_files(sum(arrays.keeps_open for arrays in self.arrays))
         self.places = [
             Place(index, start, min(window.frames, clip.frames - start))
             for index, clip in enumerate(self.clips)

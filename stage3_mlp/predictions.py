@@ -134,7 +134,7 @@ def _lines(prediction: ClipPrediction) -> list[str]:
     csv.writer(quoted, lineterminator="").writerow([prediction.clip])
     return lines(
         quoted.getvalue(),
-        pa.array(range(len(seen))).cast(pa.string()),
+        pa.array(np.arange(len(seen))).cast(pa.string()),
         shortest(prediction.time_s),
         *(shortest(np.asarray(column, np.float32)) for column in columns),
         *(pa.array(mask).cast(pa.string()) for mask in present),

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from common.doctor.check import Check, in_bytes
+from common.doctor.check import Check
 from common.doctor.check import python as command
 from common.limits import OTHER_FILES
 from common.provenance import PROJECT, commit
+from common.sizes import in_bytes
 
 SECTION = "machine"
 

@@ -13,13 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from common.doctor.check import Check, in_a_line, in_bytes
+from common.doctor.check import Check, in_a_line
 from common.doctor.found import Found
 from common.errors import ModelError
 from common.models import Pretrained, fetch, find
 from common.provenance import PROJECT
 from common.recipe import Recipe, Stage1
 from common.schema import MODALITIES
+from common.sizes import in_bytes
 
 SECTION = "models"
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.doctor.check import Check, in_a_line, in_bytes, python
+from common.doctor.check import Check, in_a_line, python
 from common.doctor.machine import usable_cores
 from common.doctor.models import SECTION as MODELS
 from common.errors import UsageError
 from common.files import sha256
 from common.provenance import PROJECT
+from common.sizes import in_bytes
 
 SECTION = "computing"
 

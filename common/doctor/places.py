@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.doctor.check import Check, in_a_line, in_bytes
+from common.doctor.check import Check, in_a_line
 from common.files import written_whole
+from common.sizes import in_bytes
 
 SECTION = "places"
 

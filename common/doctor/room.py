@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from common.datasets import survey_dataset
-from common.doctor.check import Check, in_a_line, in_bytes
+from common.doctor.check import Check, in_a_line
 from common.doctor.found import DataSize, Found
 from common.doctor.places import nearest_folder
 from common.manifest import Clip
 from common.recipe import Recipe
 from common.schema import FEATURE_DTYPE, LANDMARKS, MODALITIES, REFINED_DTYPE
+from common.sizes import in_bytes
 
 SECTION = "places"
 

@@ -77,7 +77,8 @@ def verify(delete: bool, cache: Path, as_json: bool) -> None:
     """Read every clip file whole: checksums, shapes, masks, clocks. Names each that is damaged."""
     from tqdm import tqdm
 
-    from stage1_embeddings.upkeep.folders import check_cache, in_bytes
+    from common.sizes import in_bytes
+    from stage1_embeddings.upkeep.folders import check_cache
     from stage1_embeddings.upkeep.verify import Damage, every_file
     from stage1_embeddings.upkeep.verify import verify as read_whole
 
@@ -140,7 +141,8 @@ def prune(yes: bool, keep_days: float, cache: Path, runs: tuple[Path, ...], as_j
 
     Clip files changed within --keep-days stay, since a run names its clips only when it is done.
     """
-    from stage1_embeddings.upkeep.folders import check_cache, in_bytes
+    from common.sizes import in_bytes
+    from stage1_embeddings.upkeep.folders import check_cache
     from stage1_embeddings.upkeep.prune import grouped, prune_plan, remove
 
     check_cache(cache)

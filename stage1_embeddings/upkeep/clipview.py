@@ -28,9 +28,10 @@ from common.schema import (
     Modality,
     present,
 )
+from common.sizes import in_bytes
 from common.store import read_clip, read_locations
 from common.timeline import frame_edges_s
-from stage1_embeddings.upkeep.folders import FEATURES, Use, clip_files, folders, how_made, in_bytes
+from stage1_embeddings.upkeep.folders import FEATURES, Use, clip_files, folders, how_made
 from stage1_embeddings.upkeep.status import encoder_in_words, names
 
 Array = npt.NDArray[Any]

@@ -180,16 +180,6 @@ def size_of(path: Path) -> int:
     return path.lstat().st_size
 
 
-def in_bytes(size: int) -> str:
-    """``512 B``, ``1.5 MB``: powers of 1000, as disks are sold."""
-    number = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 999.5:
-            return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
-
-
 def _partials(folder: Path) -> Iterator[tuple[Path, str, int]]:
     if not folder.is_dir() or folder.is_symlink():
         return

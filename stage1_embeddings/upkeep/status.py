@@ -10,6 +10,7 @@ from typing import Any
 
 from common.errors import CacheError
 from common.schema import MODALITIES, REFINED, TIME
+from common.sizes import in_bytes
 from common.store import read_locations
 from stage1_embeddings.upkeep.folders import (
     KINDS,
@@ -18,7 +19,6 @@ from stage1_embeddings.upkeep.folders import (
     clip_files,
     failures,
     folders,
-    in_bytes,
     is_busy,
     leftovers,
     size_of,

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote
 
 from common.artefacts import read_record
@@ -87,7 +87,7 @@ def write_clip_pages(
         if not pages.is_current(clip, pictures=pictures):
             (view,) = video_views(cache, run, features, fused, [prediction])
             shown: Shown = "without" if not pictures else "with" if view.source else "missing"
-            origin = Origin(pages.key(clip, shown), fused.remarks, run.resolve().name, "../test/report.html")
+            origin = Origin(pages.keys(clip)[shown], fused.remarks, run.resolve().name, "../test/report.html")
             _write(pages.path(clip), replace(view, name=clip), origin, pictures=pictures, say=say)
     return {prediction.clip: f"{CLIPS}/{quote(f'{prediction.clip}.html')}" for prediction in predictions}
 
@@ -111,23 +111,21 @@ class _Pages:
     def path(self, clip: str) -> Path:
         return self._run / CLIPS / f"{clip}.html"
 
-    def key(self, clip: str, shown: Shown) -> str:
-        """Of all that the page shows; it begins with the model's. Where the video lies is no part of it."""
+    def keys(self, clip: str) -> dict[Shown, str]:
+        """Of all that each kind of page shows; they begin with the model's. Where the video lies is no part of it."""
         listening = self._run / LISTENING / f"{clip}.npz"
         asked = sha256(listening) if listening.is_file() else ""
-        return f"{self._model}-{fingerprint('page', CODE_VERSION, self._contents[clip], asked, shown, self._remarks)}"
+        about = (CODE_VERSION, self._contents[clip], asked, self._remarks)
+        return {kind: f"{self._model}-{fingerprint('page', kind, *about)}" for kind in get_args(Shown)}
 
     def is_current(self, clip: str, *, pictures: bool) -> bool:
         """A page with the video serves where one without was asked for, and one without where there is no video."""
-        there = key_of(self.path(clip))
-        if there == self.key(clip, "with"):
-            return True
+        there, keys = key_of(self.path(clip)), self.keys(clip)
         if not pictures:
-            return there in (self.key(clip, "without"), self.key(clip, "missing"))
-        return there == self.key(clip, "missing") and self._source(clip) is None
-
-    def _source(self, clip: str) -> Path | None:
-        return source_video(read_attributes(self._features / f"{clip}.h5"))[0]
+            return there in keys.values()
+        if there == keys["missing"]:
+            return source_video(read_attributes(self._features / f"{clip}.h5"))[0] is None
+        return there == keys["with"]
 
     def remove_outdated(self) -> None:
         """Take away the pages of other models: nothing on them says that they are of another."""

@@ -17,7 +17,8 @@ from common.schema import (
     TIME,
     present,
 )
-from stage1_embeddings.upkeep.folders import in_bytes, is_held
+from common.sizes import in_bytes
+from stage1_embeddings.upkeep.folders import is_held
 from stage1_embeddings.upkeep.prune import prune_plan
 
 
