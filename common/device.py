@@ -22,6 +22,7 @@ def torch_device(name: str) -> Any:
     """
     import torch
 
+    torch.backends.cudnn.allow_tf32 = False  # by default, convolutions alone would be TF32: ten bits, in silence
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
