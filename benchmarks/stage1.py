@@ -35,7 +35,8 @@ def rows(quick: bool, device: str) -> list[Row]:
     if place.type == "cpu":
         most, size = 1, Size(24, 16, turns=2) if quick else Size(128, 64, turns=2)
     else:  # an accelerator is done with one clip before a worker has started
-        most, size = 20, Size(128, 64, turns=2 if quick else 5, workers=max(1, min(8, (os.cpu_count() or 1) // 2)))
+        workers = max(1, min(8, (os.cpu_count() or 1) // 2))
+        most, size = 20, Size(128, 64, turns=2 if quick else 5, workers=workers)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         large = Bench(folder / "base", videos[:most], base_encoders(folder), size, precision, device)
