@@ -6,16 +6,16 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from common.claims import one_at_a_time
 from common.errors import DataError
+from common.partials import partial_name, remove, remove_partials
 
-_MARK = ".partial-"
+__all__ = ["one_at_a_time", "remove_partials", "safe_name", "sha256", "write_json", "write_text", "written_whole"]
+
 _HASH_BLOCK = 1 << 20
 
 
@@ -26,8 +26,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     Works for a file or a folder. On an error the sibling is removed and ``path`` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name[:120]}{_MARK}{socket.gethostname()}-{os.getpid()}")
-    _remove(partial)
+    partial = path.with_name(partial_name(path.name))
+    remove(partial)
     try:
         yield partial
         for file in [partial] if partial.is_file() else sorted(partial.rglob("*")):
@@ -35,21 +35,11 @@ def written_whole(path: Path) -> Iterator[Path]:
                 file.chmod(0o666 & ~_umask())  # safetensors writes files that only their owner can read
                 _flush(file)
         if partial.is_dir() and path.is_dir():
-            _remove(path)
+            remove(path)
         partial.replace(path)
         _flush(path.parent)
     finally:
-        _remove(partial)
-
-
-@contextlib.contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process makes ``path``; whoever enters next finds it made."""
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        yield
+        remove(partial)
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -62,16 +52,6 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
-
-
-def remove_partials(folder: Path) -> int:
-    """Remove what killed processes of this machine left half-written in ``folder``; say how many there were."""
-    process = re.compile(re.escape(f"{_MARK}{socket.gethostname()}-") + r"(\d+)")
-    found = {path: process.search(path.name) for path in folder.glob(f".*{_MARK}*")}
-    dead = [path for path, match in found.items() if match and not alive(int(match[1]))]
-    for path in dead:
-        _remove(path)
-    return len(dead)
 
 
 def sha256(*paths: Path) -> str:
@@ -96,24 +76,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def alive(process: int) -> bool:
-    """Is there a process of this number on this machine?"""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -31,7 +31,8 @@ def opened(path: Path, *, named: Path | None = None) -> Iterator[h5py.File]:
             f"There is no {name}.", "Run `make embeddings` (stage 1) or `make train-beit` (stage 2) first."
         )
     try:
-        with h5py.File(path, "r") as file:
+        # Nothing is written in place, so there is nothing to lock; on some network mounts asking for it fails or hangs.
+        with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())

@@ -1,15 +1,12 @@
-"""The clips of a data set, their splits, and what became of each.
+"""The clips of a data set and their splits.
 
 `Clip` is what a data set says there is. `Manifest` (``runs/<RUN>/manifest.json``) is what stage 1 made of it, and all
-that stages 2 and 3 know of the data: clips, splits, and where the features lie. ``log.jsonl`` beside the features is
-append-only: one line for each clip done or failed, with the time and the reason.
+that stages 2 and 3 know of the data: clips, splits, and where the features lie.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -235,23 +232,3 @@ def check_labels(manifest: Manifest, *, categorical: bool) -> None:
             f"The recipe is about {wants}, by its stage2.training.loss; {manifest.data} is labelled with {has}.",
             "Take a recipe made for such labels: meld or iemocap for classes, maven or strong for valence and arousal.",
         )
-
-
-class ClipLog:
-    """The append-only log of what became of each clip."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "log.jsonl"
-
-    def add(self, clip: str, outcome: str, **details: Any) -> None:
-        """Append one line; each is written with a single call, so that two processes don't mix theirs."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"time": now, "clip": clip, "outcome": outcome, **details}, ensure_ascii=False)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        if self.path.is_file():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                yield json.loads(line)

@@ -88,7 +88,7 @@ def write_clip(path: Path, arrays: Mapping[str, Rows | Array | list[str]], attri
     """
     _check_room(path, arrays)
     with written_whole(path) as partial:
-        with h5py.File(partial, "w", libver="latest") as file:
+        with h5py.File(partial, "w", libver="latest", locking=False) as file:
             for name, values in arrays.items():
                 if isinstance(values, list):
                     file.create_dataset(name, data=np.asarray(values, dtype=object), dtype=h5py.string_dtype())

@@ -43,7 +43,7 @@ from stage1_embeddings.tools import Tools
 if TYPE_CHECKING:
     from stage1_embeddings.encoders.text import TextEncoder
 
-#: Utterances gathered before the text encoder is asked; each clip among them holds a lock, an open file.
+#: Utterances gathered before the text encoder is asked; each clip among them is claimed meanwhile.
 GATHERED = 256
 
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from common.clip_log import ClipLog
 from common.datasets import affwild2
 from common.errors import CacheError, DataError, MavenError, MediaError
-from common.manifest import CachedClip, Clip, ClipLog, Failure
+from common.manifest import CachedClip, Clip, Failure
 from common.rows import Arrays
 from common.schema import MODALITIES, Modality
 from stage1_embeddings.batches import Batches, BatchFailed

@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.files import one_at_a_time
+from common.clip_log import read_lines
+from common.files import one_at_a_time, write_text
 from common.manifest import CachedClip
 from common.recipe import fingerprint
 
@@ -20,13 +21,12 @@ def scored_before(cache: Path, clips: Sequence[CachedClip], model: str, run: str
     """
     videos = sorted({clip.video or clip.id for clip in clips})
     path = cache / "scored" / f"{fingerprint('scored', videos)}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(path):
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        known = {str(json.loads(line)["model"]) for line in lines}
+        # A line that was torn is of a model whose score nobody has seen: it is noted again with that.
+        entries = [entry for entry in (read_lines(path) if path.is_file() else ()) if "model" in entry]
+        known = {str(entry["model"]) for entry in entries}
         if model not in known:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            entry = {"time": now, "run": run, "model": model}
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            entries.append({"time": now, "run": run, "model": model})
+            write_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries))
     return len(known - {model})

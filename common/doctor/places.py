@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.claims import Claim
 from common.doctor.check import Check, in_a_line
 from common.files import written_whole
 from common.sizes import in_bytes
@@ -21,7 +22,7 @@ _LONGEST = "n" * 200 + ".h5"
 #: make and the cache compare times of files; a difference of so much confuses them.
 _SKEW_S = 5.0
 
-#: File systems on which locks, memory maps or renames are known to be odd, or whose content doesn't stay.
+#: File systems on which memory maps or renames are known to be odd, or whose content doesn't stay.
 _REMOTE = frozenset("nfs nfs4 cifs smb3 smbfs 9p fuse.sshfs fuse.s3fs fuse.gcsfuse fuse.rclone vboxsf".split())
 _PASSING = frozenset("tmpfs ramfs".split())
 
@@ -91,26 +92,26 @@ def _trial(folder: Path, step: list[str], *, whole: bool) -> list[tuple[str, str
 
 
 def _as_the_cache_does(scratch: Path, step: list[str]) -> None:
-    """HDF5, memory maps, locks that exclude, folders that replace, long names."""
+    """HDF5, memory maps, claims that exclude, folders that replace, long names."""
     import h5py
     import numpy as np
-    from filelock import FileLock, Timeout
 
     step[0] = "write HDF5 and read it back"
-    with written_whole(scratch / "clip.h5") as partial, h5py.File(partial, "w", libver="latest") as file:
+    with written_whole(scratch / "clip.h5") as partial, h5py.File(partial, "w", libver="latest", locking=False) as file:
         file["rows"] = np.arange(8, dtype=np.float16)
-    with h5py.File(scratch / "clip.h5", "r") as file:
+    with h5py.File(scratch / "clip.h5", "r", locking=False) as file:
         offset = file["rows"].id.get_offset()
     step[0] = "map a file into memory"
     if np.memmap(scratch / "clip.h5", np.float16, "r", offset, (8,))[7] != 7:
         raise OSError("what is mapped isn't what was written")
-    step[0] = "lock a file"
-    with FileLock(scratch / "clip.lock"):
-        try:
-            with FileLock(scratch / "clip.lock", blocking=False):
-                raise OSError("two locks on one file are granted at once")
-        except Timeout:
-            pass
+    step[0] = "claim a clip"
+    first, second = Claim(scratch / "a.claim"), Claim(scratch / "a.claim")
+    if not first.take() or second.take():
+        raise OSError("a folder is renamed over one that isn't empty: two claims are granted at once")
+    first.release()
+    if not second.take():
+        raise OSError("a claim that was given back can't be had")
+    second.release()
     step[0] = "put one folder in the place of another"
     for _ in range(2):
         with written_whole(scratch / "folder") as partial:
@@ -121,10 +122,8 @@ def _as_the_cache_does(scratch: Path, step: list[str]) -> None:
 
 
 def _cure(step: str, folder: Path, elsewhere: str) -> str:
-    if step.startswith("lock"):
-        return f"{elsewhere}, on a local disk, or have the mount allow locks (NFS: without nolock, lockd running)."
-    if "HDF5" in step:
-        return f"{elsewhere}; where the mount has no locks, HDF5_USE_FILE_LOCKING=FALSE in the environment helps."
+    if step.startswith("claim"):
+        return f"{elsewhere}, on a file system that renames folders as POSIX does: a local disk, NFS or Lustre."
     return f"{elsewhere}, or get the right to write to {folder} and room there (ls -ld, df -h, df -i)."
 
 

@@ -8,28 +8,27 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.claims import SUFFIX, is_held
+from common.clip_log import ClipLog
 from common.datasets.folder import natural
 from common.errors import CacheError, UsageError
-from common.files import alive
 from common.manifest import MANIFEST, Manifest, read_manifest
+from common.partials import is_left, is_partial
 
 FEATURES, FUSED, CROPS = "features", "fused", "crops"
 KINDS = (FEATURES, FUSED, CROPS)
 
-LOG = "log.jsonl"
 FAILED = ".failed"
 CLAIMS = ".claims"
 #: Lists the face tracks of a clip, each with a file of its own.
 INDEX = ".tracks.json"
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-_PARTIAL = re.compile(r"\..+\.partial-(?P<host>.+)-(?P<process>\d+)")
 
 
 @dataclass(frozen=True)
@@ -113,35 +112,18 @@ def clip_files(folder: Path) -> list[Path]:
 
 def leftovers(folder: Path) -> Iterator[Path]:
     """Half-written files and folders below ``folder`` whose processes, of this machine, are gone."""
-    for path, host, process in _partials(folder):
-        if host == socket.gethostname() and not alive(process):
-            yield path
+    return filter(is_left, _partials(folder))
 
 
 def is_busy(folder: Path) -> bool:
-    """Is some process at work in ``folder``: a half-written file of a living one, or of another machine, or a lock?"""
-    working = any(host != socket.gethostname() or alive(process) for _, host, process in _partials(folder))
-    return working or any(is_held(path) for path in locks(folder))
+    """Is some process at work in ``folder``: a half-written file of a living one, or of another machine, or a claim?"""
+    return any(not is_left(path) for path in _partials(folder)) or any(is_held(path) for path in claims(folder))
 
 
-def locks(folder: Path) -> list[Path]:
-    """The lock files of a features folder."""
-    return sorted(path for path in (folder / CLAIMS).glob("*.lock") if _is_plain_file(path))
-
-
-def is_held(lock: Path) -> bool:
-    """Does some process hold this lock? Tries it for an instant; whoever wants it meanwhile asks again."""
-    from filelock import FileLock, Timeout
-
-    attempt = FileLock(lock)
-    try:
-        attempt.acquire(blocking=False)
-    except Timeout:
-        return True
-    except OSError:
-        return False  # on a disk that can't be written to, nobody is at work
-    attempt.release()
-    return False
+def claims(folder: Path) -> list[Path]:
+    """The claims of a features folder, held or not, and the lock files that an earlier version left."""
+    found = (folder / CLAIMS).glob("*")
+    return sorted(path for path in found if (path.suffix == SUFFIX and path.is_dir()) or path.suffix == ".lock")
 
 
 def failures(folder: Path) -> list[Failed]:
@@ -150,7 +132,7 @@ def failures(folder: Path) -> list[Failed]:
     A failure that is older than the clip's file is over.
     """
     found: dict[str, Failed] = {}
-    for clip, entry in _last_words(folder / LOG).items():
+    for clip, entry in _last_words(folder).items():
         if entry.get("outcome") == "failed" and not _done_since(folder / f"{clip}.h5", str(entry.get("time"))):
             found[clip] = _failed(entry, clip)
     for path in (folder / FAILED).glob("*.json"):
@@ -169,7 +151,7 @@ def _done_since(path: Path, time: str) -> bool:
 
 def how_made(folder: Path, clip: str) -> dict[str, Any]:
     """The log's last line on a clip that was done; {} where there is none."""
-    entry = _last_words(folder / LOG, "done").get(clip, {})
+    entry = _last_words(folder, "done").get(clip, {})
     return dict(entry)
 
 
@@ -180,25 +162,28 @@ def size_of(path: Path) -> int:
     return path.lstat().st_size
 
 
-def _partials(folder: Path) -> Iterator[tuple[Path, str, int]]:
+def _partials(folder: Path) -> Iterator[Path]:
     if not folder.is_dir() or folder.is_symlink():
         return
     for path in sorted(folder.iterdir()):
-        if match := _PARTIAL.fullmatch(path.name):
-            yield path, match["host"], int(match["process"])
+        if is_partial(path):
+            yield path
         elif path.is_dir():
             yield from _partials(path)
 
 
-def _last_words(log: Path, outcome: str | None = None) -> dict[str, dict[str, Any]]:
-    """The last line on each clip; a line that a killed process left unfinished says nothing."""
+def _last_words(folder: Path, outcome: str | None = None) -> dict[str, dict[str, Any]]:
+    """The last line on each clip; of two machines' last lines, the later one by their clocks."""
     found: dict[str, dict[str, Any]] = {}
-    if log.is_file():
-        with log.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                entry = _json(line)
-                if entry and isinstance(entry.get("clip"), str) and outcome in (None, entry.get("outcome")):
-                    found[entry["clip"]] = entry
+    for lines in ClipLog(folder).by_machine():
+        own = {
+            entry["clip"]: entry
+            for entry in lines
+            if isinstance(entry.get("clip"), str) and outcome in (None, entry.get("outcome"))
+        }
+        for clip, entry in own.items():
+            if clip not in found or str(entry.get("time")) >= str(found[clip].get("time")):
+                found[clip] = entry
     return found
 
 

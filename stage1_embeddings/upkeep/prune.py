@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.claims import SUFFIX, is_held, sweep
+from common.clip_log import log_files
 from common.errors import CacheError, UsageError
 from stage1_embeddings.upkeep.folders import (
     CLAIMS,
@@ -20,14 +22,12 @@ from stage1_embeddings.upkeep.folders import (
     FUSED,
     INDEX,
     KINDS,
-    LOG,
     Use,
+    claims,
     clip_files,
     folders,
     is_busy,
-    is_held,
     leftovers,
-    locks,
     size_of,
     uses,
 )
@@ -106,11 +106,11 @@ def remove(spare: Iterable[Spare]) -> list[str]:
     emptied: dict[Path, None] = {}
     for item in spare:
         try:
-            if item.path.is_dir() and not item.path.is_symlink():
+            if item.path.suffix == SUFFIX:
+                sweep(item.path)  # it may have been taken since it was listed
+            elif item.path.is_dir() and not item.path.is_symlink():
                 shutil.rmtree(item.path)
             else:
-                if item.path.suffix == ".lock" and is_held(item.path):
-                    continue  # taken since it was listed
                 item.path.unlink(missing_ok=True)
             emptied[item.path.parent] = None
         except OSError as error:
@@ -122,10 +122,10 @@ def remove(spare: Iterable[Spare]) -> list[str]:
 
 
 def _dead(cache: Path) -> list[Spare]:
-    """What processes that are gone left: half-written files, lock files that nobody holds."""
+    """What processes that are gone left: half-written files, claims that nobody holds."""
     found = [_spare(cache, path, "half-written by a process that is gone") for path in leftovers(cache)]
     for folder in folders(cache, FEATURES):
-        found += [_spare(cache, path, "lock that nobody holds") for path in locks(folder) if not is_held(path)]
+        found += [_spare(cache, path, "claim that nobody holds") for path in claims(folder) if not is_held(path)]
     return found
 
 
@@ -168,12 +168,11 @@ def _is_of(clip: str, video: str) -> bool:
 
 def _beside(folder: Path) -> Iterator[Path]:
     """What stage 1 writes beside the clip files."""
-    if (folder / LOG).is_file() and not (folder / LOG).is_symlink():
-        yield folder / LOG
+    yield from log_files(folder)
     for path in [*(folder / FAILED).glob("*.json"), *folder.glob(f"*{INDEX}")]:
         if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
             yield path
-    yield from locks(folder)
+    yield from claims(folder)
 
 
 def _holds(path: Path, files: set[Path]) -> bool:

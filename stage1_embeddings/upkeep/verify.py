@@ -149,7 +149,7 @@ def _damage(path: Path) -> Damage | None:
 def _other_version(path: Path) -> bool:
     """Was it written under another schema version? Then it isn't for this program to call it damaged."""
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             version = int(file.attrs["schema_version"])
     except Exception:  # the message that is given tells what is wrong with it
         return False

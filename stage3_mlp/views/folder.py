@@ -93,7 +93,7 @@ def write_videos(
     whole = True
     for view in video_views(cache, run, features, fused, predictions):
         folder = out / view.name
-        with one_at_a_time(out / FEATURES / view.name):  # the lock lies with the features
+        with one_at_a_time(out / FEATURES / view.name):  # the claim lies with the features
             # What is there with pictures serves where none were asked for.
             if not any(_is_done(folder, key(view, kind)) for kind in {True, pictures}):
                 _say_replaced(folder, view, say)

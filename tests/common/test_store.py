@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 
 from common import store
 from common.errors import CacheError
-from common.files import remove_partials
+from common.files import remove_partials, written_whole
+from common.owner import this_process
+from common.partials import is_left, is_partial, partial_name
 from common.schema import MODALITIES, SCHEMA_VERSION, TIME, WORD_END, WORD_START, WORD_TEXT, present
 
 
@@ -127,13 +131,26 @@ def test_a_missing_dataset_and_a_missing_file_are_named(tmp_path: Path) -> None:
 
 
 def test_only_what_dead_processes_left_is_removed(tmp_path: Path) -> None:
-    import os
-    import socket
-
-    alive = tmp_path / f".a.h5.partial-{socket.gethostname()}-{os.getpid()}"
-    dead = tmp_path / f".b.h5.partial-{socket.gethostname()}-999999999"
-    elsewhere = tmp_path / ".c.h5.partial-another.host-999999999"
-    for path in (alive, dead, elsewhere):
+    own = this_process()
+    alive = tmp_path / f".a.h5.partial-{own}"
+    dead = tmp_path / f".b.h5.partial-{replace(own, process=999999999)}"
+    recycled = tmp_path / f".b2.h5.partial-{replace(own, started='1')}"
+    elsewhere = tmp_path / f".c.h5.partial-{replace(own, host='another.host', process=999999999)}"
+    unknown = tmp_path / ".d.h5.partial-another.host-999999999"
+    for path in (alive, dead, recycled, elsewhere, unknown):
         path.touch()
-    assert remove_partials(tmp_path) == 1
-    assert sorted(tmp_path.iterdir()) == sorted([alive, elsewhere])
+    assert remove_partials(tmp_path) == 2
+    assert sorted(tmp_path.iterdir()) == sorted([alive, elsewhere, unknown])
+
+
+@pytest.mark.parametrize("name", ["a", "ü" * 100, "n" * 200, "\udcff" * 150], ids=["short", "umlauts", "long", "bytes"])
+def test_a_name_of_any_kind_has_a_temporary_sibling(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.h5"
+    with written_whole(path) as partial:
+        partial.touch()
+        assert is_partial(partial) and not is_left(partial) and len(os.fsencode(partial.name)) <= 255
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_long_names_that_begin_alike_have_siblings_of_their_own() -> None:
+    assert partial_name("n" * 150 + "1") != partial_name("n" * 150 + "2")

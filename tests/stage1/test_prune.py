@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from small_cache import ONE, TWO, age, call, kept_crops, name, put
 
+from common.claims import Claim, is_held
+from common.owner import Owner, this_process
+from common.partials import partial_name
 from common.schema import (
     TIME,
     present,
 )
 from common.sizes import in_bytes
-from stage1_embeddings.upkeep.folders import is_held
 from stage1_embeddings.upkeep.prune import prune_plan
+
+
+def dead_owner() -> Owner:
+    return replace(this_process(), process=999999999)
 
 
 def paths(cache: Path) -> set[str]:
@@ -43,8 +46,11 @@ def test_prune_takes_whole_folders_but_never_what_it_does_not_know(cache: Path, 
     (folder / ".failed").mkdir()
     (folder / ".failed" / "x.json").write_text("{}")
     (folder / ".claims").mkdir()
-    (folder / ".claims" / "x.lock").touch()
+    (folder / ".claims" / "x.lock").touch()  # of an earlier version, as the log is
+    (folder / ".claims" / "y.claim").mkdir()
+    (folder / ".claims" / "y.claim" / f"{dead_owner()}-0a1b2c3d").touch()
     (folder / "log.jsonl").write_text("")
+    (folder / "log.node7-0a1b2c3d4e5f.jsonl").write_text("")
     (folder / "v.tracks.json").write_text("{}")
     (cache / "features" / "my notes").mkdir()
     (cache / "features" / "my notes" / "a.h5").touch()
@@ -70,16 +76,16 @@ def test_prune_takes_whole_folders_but_never_what_it_does_not_know(cache: Path, 
 
 def test_prune_leaves_folders_where_a_process_is_at_work(cache: Path) -> None:
     folder = cache / "features" / TWO
-    (folder / ".claims").mkdir()
-    lock = FileLock(folder / ".claims" / "a.lock")
-    with lock:
-        assert is_held(folder / ".claims" / "a.lock")
-        age(cache)
-        plan = prune_plan(cache, [cache.parent / "runs"], 0)
-        assert {item.path.parent.name for item in plan.spare} == {ONE}
-        assert plan.kept == [f"features/{TWO}: a process is at work here"]
-    for host, process in ((socket.gethostname(), os.getpid()), ("elsewhere", 999999999)):
-        partial = folder / f".b.h5.partial-{host}-{process}"
+    claim = Claim(folder / ".claims" / "a.claim")
+    assert claim.take() and is_held(folder / ".claims" / "a.claim")
+    age(cache)
+    plan = prune_plan(cache, [cache.parent / "runs"], 0)
+    assert {item.path.parent.name for item in plan.spare} == {ONE}
+    assert plan.kept == [f"features/{TWO}: a process is at work here"]
+    claim.release()
+    elsewhere = replace(this_process(), host="elsewhere", process=999999999)
+    for called in (partial_name("b.h5"), f".b.h5.partial-{elsewhere}", ".b.h5.partial-of-an-earlier-version-1"):
+        partial = folder / called
         partial.touch()
         assert prune_plan(cache, [cache.parent / "runs"], 0).kept == [f"features/{TWO}: a process is at work here"]
         partial.unlink()
@@ -88,12 +94,12 @@ def test_prune_leaves_folders_where_a_process_is_at_work(cache: Path) -> None:
 
 def test_prune_removes_what_dead_processes_left(cache: Path) -> None:
     folder = cache / "features" / ONE
-    dead = f"partial-{socket.gethostname()}-999999999"
+    dead = f"partial-{dead_owner()}"
     (folder / f".x.h5.{dead}").touch()
     (cache / "corpus" / f".demo.{dead}").mkdir(parents=True)
     (cache / "corpus" / f".demo.{dead}" / "file").touch()
-    (folder / ".claims").mkdir()
-    (folder / ".claims" / "b.lock").touch()
+    (folder / ".claims" / "b.claim").mkdir(parents=True)
+    (folder / ".claims" / "b.claim" / f"{dead_owner()}-0a1b2c3d").touch()
     assert call(cache, "prune", "--yes", "--keep-days", "30").exit_code == 0
     assert not (folder / f".x.h5.{dead}").exists()
     assert list((cache / "corpus").iterdir()) == []

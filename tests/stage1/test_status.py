@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_cache import ONE, call, put
 
+from common.owner import this_process
 from common.recipe import load_recipe
 from common.schema import (
     MODALITIES,
@@ -21,7 +22,7 @@ from stage1_embeddings.upkeep.folders import failures
 
 
 def test_status_counts_and_says_who_uses_what(cache: Path) -> None:
-    dead = cache / "features" / ONE / f".x.h5.partial-{socket.gethostname()}-999999999"
+    dead = cache / "features" / ONE / f".x.h5.partial-{replace(this_process(), process=999999999)}"
     dead.write_bytes(bytes(7))
     result = call(cache, "status", "--json")
     assert result.exit_code == 0

@@ -1,5 +1,6 @@
 """The list of models that a test split has been scored with."""
 
+import json
 from pathlib import Path
 
 from common.manifest import CachedClip
@@ -19,3 +20,15 @@ def test_another_set_of_clips_is_another_list_and_names_do_not_matter(tmp_path: 
     assert scored_before(tmp_path, [clip("a", "v1"), clip("b", "v2")], "x", "run") == 0
     assert scored_before(tmp_path, [clip("a", "v1")], "y", "run") == 0
     assert scored_before(tmp_path, [clip("other", "v2"), clip("name", "v1")], "z", "run") == 1
+
+
+def test_a_list_that_a_kill_has_torn_is_mended(tmp_path: Path) -> None:
+    clips = [clip("a")]
+    assert scored_before(tmp_path, clips, "x", "run") == 0
+    (path,) = (tmp_path / "scored").glob("*.jsonl")
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"time": "2026", "run": "other", "mod')
+    assert scored_before(tmp_path, clips, "y", "run") == 1
+    assert [json.loads(line)["model"] for line in path.read_text(encoding="utf-8").splitlines()] == ["x", "y"]
+    path.write_bytes(b"\xff\n{}\n[]\n")
+    assert scored_before(tmp_path, clips, "z", "run") == 0

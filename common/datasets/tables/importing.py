@@ -74,7 +74,7 @@ def import_table(source: Source, layout: Layout, path: Path) -> Imported:
     reading = _Reading(source, layout)
     try:
         with written_whole(path) as partial:
-            with h5py.File(partial, "w") as file:
+            with h5py.File(partial, "w", locking=False) as file:
                 writer = FeatureWriter(file)
                 digests = bytearray()
                 for features in reading.rows():
