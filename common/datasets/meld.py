@@ -19,11 +19,12 @@ from typing import Literal
 from common.datasets.dialogue_splits import LEAKING, copied_dialogues, published
 from common.datasets.folder import is_crops, natural
 from common.datasets.survey import Finding, Survey
-from common.datasets.tables.cells import place, shortened
+from common.datasets.tables.cells import place
 from common.datasets.tables.delimited import is_utf8, not_utf8, records
 from common.datasets.tables.spec import MELD_CLASSES, folded
 from common.errors import DataError
 from common.manifest import Clip, Protocol, Utterance
+from common.outside_text import shortened
 from common.schema import Modality, Split
 
 NEEDED = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
@@ -123,7 +124,8 @@ def _read(path: Path) -> tuple[list[_Row], list[Finding]]:
         header = [name.strip() for name in next(table, (0, []))[1]]
         missing = [name for name in NEEDED if name not in header]
         if missing:
-            text = f"{path} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}."
+            there = shortened(", ".join(header)) if header else "none"
+            text = f"{path} has no column {', '.join(missing)}; it has {there}."
             return [], [Finding("refused", "headers", text, f"MELD's tables have {', '.join(NEEDED)}.")]
         for number, fields in table:
             if not any(fields):

@@ -24,8 +24,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import WorkSheetParser
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
-from common.datasets.tables.cells import Broken, Cell, place, shortened
+from common.datasets.tables.cells import Broken, Cell, place
 from common.errors import DataError
+from common.outside_text import shortened
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 
