@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 #: So many characters of a value are repeated in a message.
 SHOWN = 40
@@ -19,6 +20,19 @@ def shortened(value: object, most: int = SHOWN) -> str:
     """A value as a message repeats it."""
     text = repr(value)
     return text if len(text) <= most + 2 else f"{text[:most]}...{text[0]} ({len(str(value))} characters)"
+
+
+def in_a_line(text: object, most: int = 200) -> str:
+    """What another library said, or a path, as part of a sentence: on one line, its end left out where it is long."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that values aren't as they should be in, and how many there are."""
+    fault, more = error.errors()[0], error.error_count() - 1
+    place = ".".join(map(str, fault["loc"]))
+    return in_a_line(f"{place or 'as a whole'}: {fault['msg']}{f', and {more} more' if more else ''}")
 
 
 def lines_of(text: str) -> list[str]:
@@ -68,7 +82,7 @@ def yaml_of(text: str) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        raise ValueError(in_a_line(error, 400)) from error
     except (AttributeError, KeyError, TypeError, OverflowError) as error:  # PyYAML's, of `!!bool x` and the like
         raise ValueError("a value isn't of the type that its tag names") from error
     return values

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from common.errors import RecipeError
-from common.outside_text import shortened, yaml_of
+from common.outside_text import in_a_line, shortened, yaml_of
 from common.recipe.section import Precision, Section
 from common.recipe.stage1 import AudioEncoder, Encoder, Faces, Speech, Stage1, TextEncoder, VisualEncoder
 from common.recipe.stage2 import FUSIONS, Fusion, Stage2, TextGuided, Window
@@ -52,9 +52,6 @@ __all__ = [
 
 #: Another model is not at the old one's commit.
 REVISION_OF = {"model": "revision", "beit_model": "beit_revision"}
-
-#: So many characters of a path that isn't there are repeated.
-_PATH = 200
 
 RECIPES = Path(__file__).resolve().parent.parent.parent / "recipes"
 
@@ -195,7 +192,7 @@ def _find(name_or_path: str) -> Path:
     if _is_path(name_or_path):
         if _is_file(path):
             return path
-        raise RecipeError(f"There is no recipe at {_short(path)}.", f"Known by name: {_known()}.")
+        raise RecipeError(f"There is no recipe at {in_a_line(path)}.", f"Known by name: {_known()}.")
     if _is_file(RECIPES / f"{name_or_path}.yaml"):
         return RECIPES / f"{name_or_path}.yaml"
     raise RecipeError(
@@ -209,11 +206,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that no file can have
         return False
-
-
-def _short(path: Path) -> str:
-    text = str(path)
-    return text if len(text) <= _PATH else f"{text[:_PATH]}..."
 
 
 def _known() -> str:

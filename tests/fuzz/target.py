@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from common.datasets.survey import Survey
-from common.errors import MavenError
+from common.errors import DataError, MavenError, printable
 
 #: Inputs for each parser; `make check-fuzz COUNT=10000` sets it.
 COUNT = int(os.environ.get("FUZZ_COUNT", "60"))
@@ -91,13 +91,11 @@ def accepted(survey: Survey | None, file: str) -> Survey:
     DataError
         If it does: the first of them.
     """
-    from common.errors import DataError
-
     assert survey is not None
     for finding in survey.findings:
-        check_sentence(finding.text, finding.cure or "-", file)
+        check_sentence(printable(finding.text), finding.cure or "-", file)
     for remark in survey.remarks:
-        check_sentence(remark, "-", "")
+        check_sentence(printable(remark), "-", "")
     grave = [finding for finding in survey.findings if finding.weight == "refused"]
     if grave:
         raise DataError(grave[0].text, grave[0].cure)

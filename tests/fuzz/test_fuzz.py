@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import labels, recipes, transcripts
+from tests.fuzz import labels, recipes, runs, tables, transcripts
 from tests.fuzz.target import Target, feed
 
-TARGETS = (*labels.TARGETS, *transcripts.TARGETS, *recipes.TARGETS)
+TARGETS = (*labels.TARGETS, *transcripts.TARGETS, *recipes.TARGETS, *tables.TARGETS, *runs.TARGETS)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)

@@ -6,7 +6,9 @@ the whole table where cells are lists of numbers; here it goes to a nameless tem
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -26,14 +28,15 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
 from common.datasets.tables.cells import Broken, Cell, place
 from common.errors import DataError
-from common.outside_text import shortened
+from common.outside_text import in_a_line, shortened
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 
 #: What a damaged or hostile workbook makes its readers raise.
 _DAMAGE = (
     zipfile.BadZipFile, InvalidFileException, ParseError, zlib.error, EOFError, OSError,
-    KeyError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError, RuntimeError,
+    LookupError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, RuntimeError, lzma.LZMAError,
+    struct.error,
 )  # fmt: skip
 
 _FORMULA = "Copy the column and paste it as values."
@@ -196,5 +199,5 @@ def _sentences(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_a_line(error) or type(error).__name__
         raise DataError(f"{path} can't be read as a workbook ({reason}).", "Save it again as .xlsx.") from error
