@@ -107,6 +107,8 @@ def _clip(row: list[str], place: str, path: Path, split: Split) -> Clip:
     valence, arousal, _ = (_scaled(value, scale, place) for scale, value in zip("VAD", scales, strict=True))
     if not text.strip():
         raise DataError(f"{place}: the text of {shortened(name)} is empty.", "Restore the sentence, or remove the row.")
+    if "\0" in text:
+        raise DataError(f"{place}: the text of {shortened(name)} has a NUL in it.", "Remove it.")
     safe_name(name, Path(f"{place}: {name}"))
     return Clip(name, path, split, utterances=(Utterance(text, valence, arousal),))
 

@@ -53,6 +53,9 @@ __all__ = [
 #: Another model is not at the old one's commit.
 REVISION_OF = {"model": "revision", "beit_model": "beit_revision"}
 
+#: So many faults are listed.
+_NAMED = 50
+
 RECIPES = Path(__file__).resolve().parent.parent.parent / "recipes"
 
 
@@ -238,7 +241,7 @@ def _apply(values: dict[str, Any], override: str, given: set[str]) -> None:
 
 def _all_faults(files: str, error: ValidationError) -> str:
     lines = [f"{files} has {error.error_count()} fault(s):"]
-    for fault in error.errors():
+    for fault in error.errors()[:_NAMED]:
         # A section that is one of several kinds has its kind among the keys.
         key = ".".join(str(part) for part in fault["loc"] if part not in FUSIONS) or "the recipe as a whole"
         hidden = fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict)
@@ -247,5 +250,7 @@ def _all_faults(files: str, error: ValidationError) -> str:
             "extra_forbidden": "isn't a setting of this version",
             "missing": "is required",
         }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        lines.append(f"  {key}: {message}{value}")
+        lines.append(f"  {in_a_line(key, 80)}: {message}{value}")
+    if error.error_count() > _NAMED:
+        lines.append(f"  and {error.error_count() - _NAMED} more")
     return "\n".join(lines) + "\n"

@@ -36,7 +36,20 @@ TEXTS = (
 ENDS = ("\n", "\n", "\n", "\n", "\r\n", "\r", "\x85", "\u2028", "\n\r", "\n\n")
 ENCODINGS = ("utf-8", "utf-8", "utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252")
 
-_EDITS = ("replace", "replace", "insert", "delete", "again", "swap", "cut", "line again", "line away", "line moved")
+_EDITS = (
+    "value",
+    "value",
+    "value",
+    "replace",
+    "insert",
+    "delete",
+    "again",
+    "swap",
+    "cut",
+    "line again",
+    "line away",
+    "line moved",
+)
 _TOKEN = re.compile(r"[\w.+-]+|\s|[^\w\s]")
 _PLACES = st.integers(0, 1 << 16)
 
@@ -54,6 +67,9 @@ def edited(text: str, changes: Sequence[Edit]) -> str:
             return odd
         at = where % len(parts)
         match how:
+            case "value":
+                values = [index for index, part in enumerate(parts) if part[0].isalnum()]
+                parts[values[where % len(values)] if values else at] = odd
             case "replace":
                 parts[at] = odd
             case "insert":

@@ -91,7 +91,10 @@ def utterances_hold(found: Survey, *, categorical: bool) -> None:
 TARGETS = (
     Target(
         "annotations",
-        changed_file(ANNOTATION, odd=("-5", "valence,arousal", "Valence")),
+        changed_file(
+            ANNOTATION,
+            odd=("-5", "valence,arousal", "Valence", "0.5", "-1", "1e-3", "0", "+1", "-.25", " ", "\n0.1,0.2\n"),
+        ),
         from_file("video.txt", _scanned),
         _annotation_holds,
         file="video.txt",

@@ -60,8 +60,7 @@ SEEDS = {
 }
 LINES = [
 
-   
-    {"time": "2026-01-02T03:04:05+00:00", "clip": "talk1", "outcome": "failed", "problem": "Broken.", "cure": "Mend it."},
+    {"time": "2026-01-02T03:04:05+00:00", "clip": "talk1", "outcome": "failed", "problem": "Broken.", "cure": "Mend."},
     {"time": "2026-01-02T03:04:06+00:00", "clip": "talk2", "outcome": "done", "seconds": 2.5, "content": "abc"},
 ]  # fmt: skip
 ASIDE = {"id": "talk1", "problem": "It is broken.", "cure": "Restore it.", "content": "abc", "time": LINES[0]["time"]}

@@ -19,6 +19,8 @@ COUNT = int(os.environ.get("FUZZ_COUNT", "60"))
 
 #: The longest sentence about one fault, without the path of its file.
 LONGEST = 1000
+#: A recipe's faults are listed, a line each.
+MOST_LINES = 60
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,14 @@ def feed(target: Target, folder: Path, count: int = COUNT) -> Tally:
 
 
 def check_sentence(problem: str, cure: str, file: str) -> None:
-    """A refusal can be printed, isn't a page long, names the file, and says what to do."""
+    """A refusal can be printed, is no longer than a reader is patient, names the file, and says what to do."""
     text = f"{problem} {cure}"
     assert problem.strip() and cure.strip(), text
     text.encode()
     assert all(sign.isprintable() or sign == "\n" for sign in text), text
-    assert len(text) < LONGEST, f"{len(text)} characters: {text[:300]} ... {text[-300:]}"
+    assert len(text.splitlines()) < MOST_LINES, text
+    for line in text.splitlines():
+        assert len(line) < LONGEST, f"{len(line)} characters: {line[:300]} ... {line[-300:]}"
     assert file in text, text
 
 

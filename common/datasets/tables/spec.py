@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from common.datasets.survey import Finding
-from common.outside_text import shortened, yaml_of
+from common.outside_text import in_a_line, shortened, yaml_of
 from common.recipe.section import Section
 from common.schema import MODALITIES, Modality
 
@@ -194,7 +194,7 @@ def _fault(path: Path, fault: Any) -> Finding:
         if fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict)
         else (f" (it is {shortened(fault['input'])})")
     )
-    return Finding("refused", "descriptions", f"{path}, {key}: {message}{value}.", f"Known: {_known()}.")
+    return Finding("refused", "descriptions", f"{path}, {in_a_line(key, 80)}: {message}{value}.", f"Known: {_known()}.")
 
 
 def _known() -> str:
