@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import DataError
+from common.outside_text import shortened
 
 _MARK = ".partial-"
 _HASH_BLOCK = 1 << 20
@@ -86,9 +87,10 @@ def sha256(*paths: Path) -> str:
 
 def safe_name(name: str, source: Path) -> str:
     """``name`` if it can be the name of one file in any folder; otherwise an error that names ``source``."""
-    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(os.fsencode(name)) > 200
-    if bad or not name.isprintable():
-        raise DataError(f"{str(source)!r} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
+    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or not name.isprintable()
+    if bad or len(os.fsencode(name)) > 200:
+        said = shortened(str(source), 400)
+        raise DataError(f"{said} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
     return name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,8 +19,13 @@ MOST_VALUES = 100_000
 
 def shortened(value: object, most: int = SHOWN) -> str:
     """A value as a message repeats it."""
-    text = repr(value)
-    return text if len(text) <= most + 2 else f"{text[:most]}...{text[0]} ({len(str(value))} characters)"
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply"
+    if len(text) <= most + 2:
+        return text
+    return f"{text[:most]}...{text[0]} ({len(value if isinstance(value, str) else text)} characters)"
 
 
 def in_a_line(text: object, most: int = 200) -> str:
@@ -33,6 +39,14 @@ def first_fault(error: ValidationError) -> str:
     fault, more = error.errors()[0], error.error_count() - 1
     place = ".".join(map(str, fault["loc"]))
     return in_a_line(f"{place or 'as a whole'}: {fault['msg']}{f', and {more} more' if more else ''}")
+
+
+def is_file(path: Path) -> bool:
+    """Is it a file? False also for a name that no file can have: `Path.is_file` raises for one that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def lines_of(text: str) -> list[str]:

@@ -24,7 +24,7 @@ from common.datasets.tables.delimited import is_utf8, not_utf8, records
 from common.datasets.tables.spec import MELD_CLASSES, folded
 from common.errors import DataError
 from common.manifest import Clip, Protocol, Utterance
-from common.outside_text import shortened
+from common.outside_text import in_a_line, shortened
 from common.schema import Modality, Split
 
 NEEDED = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
@@ -128,7 +128,7 @@ def _read(path: Path) -> tuple[list[_Row], list[Finding]]:
             text = f"{path} has two columns {', '.join(twice)}."
             return [], [Finding("refused", "headers", text, "Remove one of them.")]
         if missing:
-            there = shortened(", ".join(header)) if header else "none"
+            there = in_a_line(", ".join(header) or "none", 300)
             text = f"{path} has no column {', '.join(missing)}; it has {there}."
             return [], [Finding("refused", "headers", text, f"MELD's tables have {', '.join(NEEDED)}.")]
         for number, fields in table:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from common.errors import RecipeError
-from common.outside_text import in_a_line, shortened, yaml_of
+from common.outside_text import in_a_line, is_file, shortened, yaml_of
 from common.recipe.section import Precision, Section
 from common.recipe.stage1 import AudioEncoder, Encoder, Faces, Speech, Stage1, TextEncoder, VisualEncoder
 from common.recipe.stage2 import FUSIONS, Fusion, Stage2, TextGuided, Window
@@ -193,22 +193,15 @@ def _is_path(name_or_path: str) -> bool:
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if _is_path(name_or_path):
-        if _is_file(path):
+        if is_file(path):
             return path
         raise RecipeError(f"There is no recipe at {in_a_line(path)}.", f"Known by name: {_known()}.")
-    if _is_file(RECIPES / f"{name_or_path}.yaml"):
+    if is_file(RECIPES / f"{name_or_path}.yaml"):
         return RECIPES / f"{name_or_path}.yaml"
     raise RecipeError(
         f"There is no recipe called {shortened(name_or_path)}.",
         f"Known: {_known()}; or give the path of a .yaml file.",
     )
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _known() -> str:

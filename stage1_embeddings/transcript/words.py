@@ -80,7 +80,8 @@ def number(value: Any, where: str) -> float:
     except (TypeError, ValueError, OverflowError):
         read = math.nan
     if not math.isfinite(read):
-        raise wrong(where, f"has the time {shortened(value)}", "Give seconds, such as 12.3.")
+        said = shortened(value if isinstance(value, str | list | dict) else str(value))
+        raise wrong(where, f"has the time {said}", "Give seconds, such as 12.3.")
     return read
 
 

@@ -36,7 +36,10 @@ BASED = (
 LAUGHS = "[&a [x, x, x, x, x, x, x, x, x], " + ", ".join(
     f"&{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
 ) + "]"  # fmt: skip
-MAPS = LAUGHS.replace("[x, x, x, x, x, x, x, x, x]", "{x: 1}").replace("[*", "{x: *").replace("9]", "9}")
+MAPS = "[&a {x: 1}, " + ", ".join(
+    f"&{name} {{{', '.join(f'{key}: *{before}' for key in range(9))}}}"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+) + "]"  # fmt: skip
 YAML = (
     "&x [*x]", "&x {stage2: *x}", "*sound", "*nowhere", LAUGHS, MAPS, "!!python/object/apply:os.system [ls]",
     "!!timestamp x",

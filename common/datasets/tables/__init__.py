@@ -36,7 +36,7 @@ from common.datasets.tables.spec import (
 from common.errors import DataError
 from common.files import one_at_a_time, remove_partials, sha256
 from common.manifest import Protocol
-from common.outside_text import in_a_line
+from common.outside_text import in_a_line, is_file, shortened
 from common.recipe import fingerprint
 
 __all__ = ["is_described", "survey"]
@@ -102,10 +102,13 @@ def _described(root: Path) -> tuple[Path, Layout] | None:
     if isinstance(spec, list):
         raise _Refused(*spec)
     table = path.parent / spec.file
-    if not table.is_file():
-        raise DataError(f"{path} names the table {spec.file!r}; there is no {table}.", "Its path is relative to it.")
+    if not is_file(table):
+        named = f"{path} names the table {shortened(spec.file)}; there is no {in_a_line(table, 400)}."
+        raise DataError(named, "Its path is relative to it.")
     if table.suffix.lower() not in _SUFFIXES:
-        raise DataError(f"{path} names the table {spec.file!r}.", f"It is one of {', '.join(sorted(_SUFFIXES))}.")
+        raise DataError(
+            f"{path} names the table {shortened(spec.file)}.", f"It is one of {', '.join(sorted(_SUFFIXES))}."
+        )
     return table, spec.layout()
 
 

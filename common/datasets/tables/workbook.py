@@ -39,6 +39,9 @@ _DAMAGE = (
     struct.error,
 )  # fmt: skip
 
+#: A sheet has no more rows.
+_MOST_ROWS = 1 << 20
+
 _FORMULA = "Copy the column and paste it as values."
 _MERGED = "Unmerge them, and fill each cell."
 
@@ -93,6 +96,8 @@ class Workbook:
             for number, cells in parser.parse():
                 if number <= self._first:
                     continue
+                if number > _MOST_ROWS:
+                    raise DataError(f"{self.path} says that it has a row {number}.", "Save it again as .xlsx.")
                 found: list[Cell] = [None] * len(columns)
                 for cell in cells:
                     if (index := places.get(cell["column"])) is not None:
