@@ -116,6 +116,11 @@ check: $(VENV)/ready-dev ## Lint, types and unit tests
 	@$(VENV)/bin/mypy
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
 
+.PHONY: check-fuzz
+check-fuzz: $(VENV)/ready-dev ## Every parser of outside text on COUNT= new inputs (10000): a sentence, or a sound result
+	@HYPOTHESIS_PROFILE=explore FUZZ_COUNT="$${COUNT:-10000}" OMP_NUM_THREADS=1 \
+		$(PY) -m pytest -n auto --maxprocesses 4 --timeout 0 tests/fuzz
+
 check-score: $(VENV)/ready-dev test ## That the embedded corpus scores, and that shuffled labels don't
 	@$(PY) -m pytest -m score
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from common.device import torch_device
 from common.errors import CacheError
 from common.files import sha256, write_json, written_whole
 from common.models import quiet
+from common.outside_text import first_fault, in_a_line, json_of
 from common.provenance import provenance
+from common.recipe import Recipe
 
 RECORD = "record.json"
 WEIGHTS = "model.safetensors"
+
+#: No training has so many epochs.
+MOST_EPOCHS = 10**6
 
 
 def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
@@ -75,16 +81,74 @@ def read_record(folder: Path, *, made_by: str) -> dict[str, Any]:
     Raises
     ------
     CacheError
-        If there is none, naming the command that makes it.
+        If there is none, naming the command that makes it; if it isn't one of this program; from the record, where it
+        is asked for what it doesn't say.
     """
-    path = folder / RECORD
+    path, cure = folder / RECORD, f"Delete {folder} and run `{made_by}` again."
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        values = json_of(path.read_text(encoding="utf-8"))
+        _Known.model_validate(values)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise CacheError(f"There is no trained model in {folder}.", f"Run `{made_by}` with this RUN first.") from error
+    except ValidationError as error:
+        raise CacheError(f"{path} isn't a record of this program ({first_fault(error)}).", cure) from error
     except ValueError as error:
-        raise CacheError(f"{path} isn't JSON ({error}).", f"Delete {folder} and run `{made_by}` again.") from error
-    return values
+        raise CacheError(f"{path} isn't JSON ({in_a_line(error)}).", cure) from error
+    return _Record(values, path=path, cure=cure)
+
+
+def recipe_of(folder: Path, record: Mapping[str, Any], *, made_by: str) -> Recipe:
+    """The recipe in the record of the model in ``folder``.
+
+    Raises
+    ------
+    CacheError
+        If another version wrote it.
+    """
+    try:
+        return Recipe.model_validate(record.get("recipe"))
+    except ValidationError as error:
+        raise CacheError(
+            f"The model in {folder} was trained by another version: its recipe has {error.error_count()} setting(s) "
+            "that this one can't read.",
+            f"Delete that folder and run `{made_by}` with this RUN again.",
+        ) from error
+
+
+def _is_row(row: dict[str, float | None]) -> dict[str, float | None]:
+    epoch = row.get("epoch")
+    if epoch is None or not 0 <= epoch < MOST_EPOCHS:  # also NaN
+        raise ValueError(f"a row is of epoch {epoch}")
+    return row
+
+
+class _Known(BaseModel):
+    """The types of what a record says, where it says it."""
+
+    model_config = ConfigDict(strict=True)
+
+    fingerprint: str = ""
+    weights_sha256: str = ""
+    recipe: dict[str, Any] = {}
+    seed: int = 0
+    classes: list[str] = []
+    counts: list[int] = []
+    remarks: list[str] = []
+    features: dict[str, str] = {}
+    encoders: dict[str, dict[str, Any]] = {}
+    smoothing: dict[str, Any] = {}
+    history: list[Annotated[dict[str, float | None], AfterValidator(_is_row)]] = []
+
+
+class _Record(dict[str, Any]):
+    """What a record says; asked for what it doesn't say, it is an error that names the file."""
+
+    def __init__(self, values: Mapping[str, Any], *, path: Path, cure: str) -> None:
+        super().__init__(values)
+        self._path, self._cure = path, cure
+
+    def __missing__(self, key: str) -> Any:
+        raise CacheError(f"{self._path} says nothing of {key!r}.", self._cure)
 
 
 def is_current(folder: Path, fingerprint: str) -> bool:

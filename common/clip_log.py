@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from common.outside_text import json_of
 from common.owner import this_process
 
 
@@ -51,8 +52,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
-                values = json.loads(line)
-            except (ValueError, RecursionError):
+                values = json_of(line)
+            except ValueError:
                 continue
             if isinstance(values, dict):
                 yield values

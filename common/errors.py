@@ -6,6 +6,11 @@ Commands print the message alone and exit with the class's ``exit_code``; ``--de
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """``text`` with its control signs and broken characters spelled out: files and their names may hold any."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+
+
 class MavenError(Exception):
     """Something the user can put right.
 
@@ -20,9 +25,9 @@ class MavenError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, cure: str) -> None:
-        super().__init__(f"{problem} {cure}")
-        self.problem = problem
-        self.cure = cure
+        self.problem = printable(problem)
+        self.cure = printable(cure)
+        super().__init__(f"{self.problem} {self.cure}")
 
 
 class UsageError(MavenError):

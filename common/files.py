@@ -12,6 +12,7 @@ from typing import Any
 
 from common.claims import one_at_a_time
 from common.errors import DataError
+from common.outside_text import shortened
 from common.partials import partial_name, remove, remove_partials
 
 __all__ = ["one_at_a_time", "remove_partials", "safe_name", "sha256", "write_json", "write_text", "written_whole"]
@@ -66,9 +67,10 @@ def sha256(*paths: Path) -> str:
 
 def safe_name(name: str, source: Path) -> str:
     """``name`` if it can be the name of one file in any folder; otherwise an error that names ``source``."""
-    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(os.fsencode(name)) > 200
-    if bad or not name.isprintable():
-        raise DataError(f"{str(source)!r} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
+    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or not name.isprintable()
+    if bad or len(os.fsencode(name)) > 200:
+        said = shortened(str(source), 400)
+        raise DataError(f"{said} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
     return name
 
 

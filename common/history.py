@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from common.artefacts import RECORD, read_record
+from common.artefacts import MOST_EPOCHS, RECORD, read_record
+from common.outside_text import json_of
 
 #: Below a run's folder: one folder for each training that hasn't ended, ``<stage>-<fingerprint>``.
 CHECKPOINTS: Final = "checkpoints"
@@ -15,6 +16,7 @@ CHECKPOINTS: Final = "checkpoints"
 STAGES: Final = {"fusion": "Stage 2", "head": "Stage 3"}
 
 _STATE = "trainer_state.json"
+_CHECKPOINT = re.compile(r"checkpoint-[0-9]{1,18}")
 
 #: A row per epoch: ``epoch`` from 1, ``loss``, ``learning_rate``, ``grad_norm``, ``eval_...`` of the validation split.
 History = list[dict[str, float]]
@@ -24,23 +26,45 @@ def by_epoch(log: Iterable[dict[str, float]]) -> History:
     """The Trainer's log as one row per epoch; what it says of the whole training is left out."""
     rows: dict[int, dict[str, float]] = {}
     for entry in log:
-        if "loss" in entry or any(key.startswith("eval_") for key in entry):
+        if _of_an_epoch(entry):
             rows.setdefault(round(entry["epoch"]), {}).update(entry)
     return [{**row, "epoch": epoch} for epoch, row in sorted(rows.items())]
 
 
 def checkpoints_of(folder: Path) -> list[Path]:
     """The checkpoints of one training, the newest first; the first may be half-written."""
-    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    steps = {path: _CHECKPOINT.fullmatch(path.name) for path in folder.glob("checkpoint-*")}
+    return sorted((path for path, step in steps.items() if step), key=lambda path: int(path.name[11:]), reverse=True)
 
 
 def read_state(checkpoint: Path) -> dict[str, Any] | None:
     """The Trainer's state in a checkpoint; None where it isn't whole, as the state is written last."""
     try:
-        state = json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
+        state = json_of((checkpoint / _STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return state if isinstance(state, dict) else None
+    log = state.get("log_history", []) if isinstance(state, dict) else None
+    whole = isinstance(log, list) and _is_epoch(state.get("epoch") or 0) and all(map(_is_entry, log))
+    return state if whole else None
+
+
+def _is_entry(entry: Any) -> bool:
+    """Is it figures, of an epoch where they are of one?"""
+    if not isinstance(entry, dict) or not all(value is None or _is_number(value) for value in entry.values()):
+        return False
+    return _is_epoch(entry.get("epoch")) if _of_an_epoch(entry) else True
+
+
+def _is_epoch(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < MOST_EPOCHS
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _of_an_epoch(entry: Mapping[str, Any]) -> bool:
+    return "loss" in entry or any(key.startswith("eval_") for key in entry)
 
 
 def history_so_far(run: Path) -> dict[str, History]:

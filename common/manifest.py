@@ -6,13 +6,16 @@ that stages 2 and 3 know of the data: clips, splits, and where the features lie.
 
 from __future__ import annotations
 
-import json
+import functools
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import CacheError, DataError
 from common.files import write_json
+from common.outside_text import first_fault, in_a_line, json_of, shortened
 from common.recipe import fingerprint
 from common.schema import SCHEMA_VERSION, Split
 
@@ -20,6 +23,9 @@ MANIFEST = "manifest.json"
 
 #: How a data set is split: so that nothing that is scored was seen, or as the published classifier did it.
 Protocol = Literal["honest", "published"]
+
+#: Read from a file, it has no keys but these.
+_EXACTLY = ConfigDict(extra="forbid")
 
 #: Marks what comes of the published protocol where there is no room for its remark.
 LEAKS = "LEAKING: copies of test rows in training"
@@ -94,6 +100,8 @@ class CachedClip:
     all that is known of its utterances but their labels; empty for a single sentence. ``group`` is that of `Clip`.
     """
 
+    __pydantic_config__: ClassVar = _EXACTLY
+
     id: str
     split: Split
     source: str
@@ -107,6 +115,8 @@ class CachedClip:
 @dataclass(frozen=True)
 class Failure:
     """A clip that could not be done, why, and what to do."""
+
+    __pydantic_config__: ClassVar = _EXACTLY
 
     id: str
     problem: str
@@ -124,6 +134,8 @@ class Manifest:
     ``videos`` is of utterances that have a video each: the ``folder`` of those clips, and their ``clips`` by id with
     their content. ``made_of`` is of refined features alone: as by the function of that name, what they were made of.
     """
+
+    __pydantic_config__: ClassVar = _EXACTLY
 
     data: str
     data_kind: str
@@ -171,16 +183,21 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise CacheError(f"There is no {path}.", cure)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise CacheError(f"{path} has schema version {values['schema_version']}, not {SCHEMA_VERSION}.", cure)
-        values["clips"] = tuple(CachedClip(**clip) for clip in values["clips"])
-        values["failures"] = tuple(Failure(**failure) for failure in values["failures"])
-        values["remarks"] = tuple(values["remarks"])
-        values["classes"] = tuple(values.get("classes", ()))
-        return Manifest(**values)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CacheError(f"{path} isn't a manifest of this program ({error}).", cure) from error
+        values = json_of(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or "schema_version" not in values:
+            raise ValueError("it names no schema version")
+        if (version := values["schema_version"]) != SCHEMA_VERSION:
+            raise CacheError(f"{path} has schema version {shortened(version)}, not {SCHEMA_VERSION}.", cure)
+        return _as_manifest().validate_python(values)
+    except ValidationError as error:
+        raise CacheError(f"{path} isn't a manifest of this program ({first_fault(error)}).", cure) from error
+    except ValueError as error:
+        raise CacheError(f"{path} isn't a manifest of this program ({in_a_line(error)}).", cure) from error
+
+
+@functools.cache
+def _as_manifest() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)
 
 
 def check_splits(manifest: Manifest) -> None:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from common.errors import UsageError
+from common.outside_text import shortened
 
 #: Clips that an error names where none is similar.
 _NAMED = 3
@@ -30,7 +31,7 @@ def fitting(names: Sequence[str], patterns: Sequence[str], option: str = "") -> 
             near = difflib.get_close_matches(pattern, names, n=_NAMED)
             known = ", ".join(islice(names, _NAMED)) + (", ..." if len(names) > _NAMED else "")
             cure = f"Did you mean {' or '.join(near)}?" if near else f"There are: {known}."
-            raise UsageError(f"{f'{option} ' if option else ''}{pattern!r} fits no clip.", cure)
+            raise UsageError(f"{f'{option} ' if option else ''}{shortened(pattern)} fits no clip.", cure)
     return [name for name in names if any(_fits(name, pattern) for pattern in patterns)]
 
 

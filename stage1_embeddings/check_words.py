@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from common.datasets.folder import natural
 from common.datasets.survey import Finding, Weight
+from common.errors import printable
 from common.schema import NO_EMOTION
 from stage1_embeddings.check_data import DataCheck, SplitCount
 from stage1_embeddings.check_media import BY_HEADER
@@ -39,7 +40,7 @@ def in_words(check: DataCheck, recipe: str, *, every: bool = False) -> list[str]
     lines += [f"Note: {remark}" for remark in found.remarks]
     # The first line says where everything lies.
     below = re.compile(rf"(?<![^\s'\"(]){re.escape(f'{found.root}/')}")
-    return [_printable(below.sub("", line)) for line in (*lines, "", *_verdict(check))]
+    return [printable(below.sub("", line)) for line in (*lines, "", *_verdict(check))]
 
 
 def _table(check: DataCheck) -> Iterator[str]:
@@ -106,8 +107,3 @@ def _verdict(check: DataCheck) -> Iterator[str]:
     else:
         sure = "every clip" if check.decoded else "every clip, as far as can be told without decoding"
         yield f"Nothing is known to be in the way: stage 1 takes {sure}. {count['remark']} remark(s)."
-
-
-def _printable(line: str) -> str:
-    """File names may hold bytes that are no text."""
-    return line.encode("utf-8", "backslashreplace").decode()

@@ -13,6 +13,7 @@ from common.errors import CacheError
 from common.files import sha256
 from common.manifest import CachedClip, Clip
 from common.models import Pretrained
+from common.outside_text import json_of
 from common.recipe import Faces, Stage1, fingerprint
 from common.rows import Array, Rows
 from common.schema import (
@@ -240,7 +241,7 @@ def _attributes_or_none(path: Path) -> dict[str, Any] | None:
 def _json_or_none(path: Path) -> dict[str, Any] | None:
     """As `_attributes_or_none`, for an index of face tracks."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_of(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None

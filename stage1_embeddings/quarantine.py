@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 
 from common.files import write_json
 from common.manifest import Failure
+from common.outside_text import json_of
 
 
 class Quarantine:
@@ -28,7 +28,7 @@ class Quarantine:
     def find(self, clip: str, content: str) -> Failure | None:
         """Why a clip is set aside; None where it isn't, or its inputs or settings have changed since."""
         try:
-            values = json.loads((self._folder / f"{clip}.json").read_text(encoding="utf-8"))
+            values = json_of((self._folder / f"{clip}.json").read_text(encoding="utf-8"))
             same = values["content"] == content
             return Failure(clip, str(values["problem"]), str(values["cure"])) if same else None
         except (OSError, ValueError, KeyError, TypeError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from common.errors import UsageError
 from common.manifest import Clip
+from common.outside_text import shortened
 from common.patterns import fitting
 
 
@@ -56,7 +57,9 @@ def read_shard(text: str) -> tuple[int, int]:
     UsageError
         If it is something else.
     """
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise UsageError(f"--shard {text!r} isn't i/n with i from 1 to n.", "As in --shard 1/4, --shard 2/4 ...")
+        raise UsageError(
+            f"--shard {shortened(text)} isn't i/n with i from 1 to n.", "As in --shard 1/4, --shard 2/4 ..."
+        )
     return int(match[1]), int(match[2])

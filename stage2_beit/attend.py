@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from common.artefacts import load_trained, read_record
+from common.artefacts import load_trained, read_record, recipe_of
 from common.errors import CacheError, UsageError
 from common.files import remove_partials
 from common.listening import LISTENING, Listening, read_listening, write_listening
@@ -62,7 +62,7 @@ def attend(
     manifest = read_manifest(run)
     clips = chosen(manifest.clips, only, every=every)
     record = read_record(fusion, made_by=MADE_BY)
-    recipe = Recipe.model_validate(record["recipe"])
+    recipe = recipe_of(fusion, record, made_by=MADE_BY)
     if recipe.stage2.fusion.kind != "six-path":
         raise UsageError(
             f"{fusion} is a {recipe.stage2.fusion.kind} fusion: each row asks one key alone, whose weight is always 1. "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.artefacts import load_trained, read_record
+from common.artefacts import load_trained, read_record, recipe_of
 from common.errors import CacheError
 from common.files import remove_partials
 from common.manifest import CachedClip, Manifest, made_of, read_manifest, write_manifest
@@ -54,7 +54,7 @@ def export(
     """
     manifest = read_manifest(run)
     record = read_record(fusion, made_by=MADE_BY)
-    recipe = Recipe.model_validate(record["recipe"])
+    recipe = recipe_of(fusion, record, made_by=MADE_BY)
     remarks = _check_encoders(record, manifest, fusion)
     window = recipe.stage2.window
     modalities = [modality for modality in recipe.stage2.modalities if modality not in without]

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.artefacts import load_trained, read_record
+from common.artefacts import load_trained, read_record, recipe_of
 from common.bootstrap import mean_ccc_draws
 from common.manifest import CachedClip, Manifest, Protocol
 from common.metrics import AXES, score
 from common.polar import to_polar
-from common.recipe import Recipe
 from stage3_mlp.outcome import Outcome
 from stage3_mlp.predictions import ClipPrediction, predict_clip, write_predictions
 from stage3_mlp.scoring import figures, references
@@ -37,7 +36,7 @@ class Dimensions(Outcome):
         from stage3_mlp.head import PolarHead
 
         record = read_record(head, made_by=MADE_BY)
-        pool_frames = Recipe.model_validate(record["recipe"]).stage3.head.pool_frames
+        pool_frames = recipe_of(head, record, made_by=MADE_BY).stage3.head.pool_frames
         smoother = smoother_of(record)
         model = load_trained(PolarHead, head, device, made_by=MADE_BY)
         return [smoother.over(predict_clip(model, cache, manifest, clip, pool_frames)) for clip in clips]

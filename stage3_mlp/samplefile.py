@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError, UsageError
+from common.outside_text import number_of, shortened
 
 HEADER = ("image_location", "valence", "arousal")
 
@@ -104,26 +105,28 @@ def _check_header(path: Path, cells: list[str] | None) -> None:
     names = tuple(cell.strip().lower() for cell in cells)
     if names not in (HEADER, HEADER[:1]):
         cure = f"The header must be {','.join(HEADER)}, or {HEADER[0]} alone."
-        raise DataError(f"{path}, line 1 is {','.join(cells)!r}.", cure)
+        raise DataError(f"{path}, line 1 is {shortened(','.join(cells))}.", cure)
 
 
 def _row(path: Path, line: int, cells: list[str]) -> tuple[str, str]:
     """Video and number of a row."""
     found = _LOCATION.fullmatch(cells[0])
-    if found is None:
+    if found is None or not found[1].isprintable():
         cure = "A row begins with <video>/<number>.jpg, as in video1/00001.jpg."
-        raise DataError(f"{path}, line {line} is {','.join(cells)!r}.", cure)
+        raise DataError(f"{path}, line {line} is {shortened(','.join(cells))}.", cure)
     if int(found[2]) == 0:
-        raise DataError(f"{path}, line {line} is {cells[0]!r}.", "Frames count from 1: 00001.jpg is the first.")
+        raise DataError(
+            f"{path}, line {line} is {shortened(cells[0])}.", "Frames count from 1: 00001.jpg is the first."
+        )
     if len(cells) not in (1, len(HEADER)) or not all(_is_number(cell) for cell in cells[1:]):
         cure = "After the image's location come two numbers, which are ignored, or nothing."
-        raise DataError(f"{path}, line {line} is {','.join(cells)!r}.", cure)
+        raise DataError(f"{path}, line {line} is {shortened(','.join(cells))}.", cure)
     return found[1], found[2]
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        number_of(text)
     except ValueError:
         return False
     return True

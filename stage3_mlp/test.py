@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from common.artefacts import read_record
 from common.errors import DataError
 from common.files import write_json
 from common.manifest import CachedClip, Manifest, read_manifest
+from common.outside_text import json_of
 from common.provenance import provenance
 from common.recipe import fingerprint
 from common.schema import Split
@@ -65,8 +65,10 @@ class Scoring:
     def known(self) -> dict[str, Any] | None:
         """What metrics.json holds, where it is whole and about this head, these clips and these studies."""
         try:
-            metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+            metrics = json_of((self.folder / "metrics.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
+            return None
+        if not isinstance(metrics, dict):
             return None
         whole = all((self.folder / name).is_file() for name in self.outcome.files)
         return metrics if whole and metrics.get("fingerprint") == self.key else None

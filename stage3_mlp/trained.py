@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from common.artefacts import RECORD, read_record
+from common.artefacts import RECORD, read_record, recipe_of
 from common.errors import CacheError
 from common.manifest import MANIFEST, Manifest, check_splits, made_of, read_manifest
 from common.recipe import Recipe
@@ -54,7 +52,7 @@ def trained_run(run: Path) -> tuple[dict[str, Any], Recipe, Manifest]:
     check_exported(run)
     manifest = read_manifest(run / FUSED)
     check_splits(manifest)
-    recipe = recipe_of(run, record)
+    recipe = recipe_of(run / HEAD, record, made_by=MADE_BY)
     if head_fingerprint(recipe, manifest) != record.get("fingerprint"):
         raise CacheError(
             f"The head in {run / HEAD} was trained on other clips, labels, splits or features than {manifest.data} has "
@@ -62,15 +60,3 @@ def trained_run(run: Path) -> tuple[dict[str, Any], Recipe, Manifest]:
             f"Run `{MADE_BY}` with this RUN again.",
         )
     return record, recipe, manifest
-
-
-def recipe_of(run: Path, record: dict[str, Any]) -> Recipe:
-    """The recipe in the record of a run's head; a CacheError where another version wrote it."""
-    try:
-        return Recipe.model_validate(record.get("recipe"))
-    except ValidationError as error:
-        raise CacheError(
-            f"The head in {run / HEAD} was trained by another version: its recipe has "
-            f"{error.error_count()} setting(s) that this one can't read.",
-            f"Delete that folder and run `{MADE_BY}` with this RUN again.",
-        ) from error

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from common.artefacts import read_record
+from common.artefacts import read_record, recipe_of
 from common.manifest import read_manifest, write_manifest
-from common.recipe import Recipe
 from stage2_beit.export import export
 from stage2_beit.train import FUSION
 from stage3_mlp.outcome import outcome_of
@@ -31,7 +30,7 @@ def study_missing(places: Places) -> list[dict[str, Any]]:
     """
     run, folder = places.run, places.run / MISSING
     record = read_record(run / HEAD, made_by=MADE_BY)
-    modalities = Recipe.model_validate(record["recipe"]).stage2.modalities
+    modalities = recipe_of(run / HEAD, record, made_by=MADE_BY).stage2.modalities
     manifest = read_manifest(run)
     split, clips, _ = scored_clips(read_manifest(run / FUSED))
     names = {clip.id for clip in clips}

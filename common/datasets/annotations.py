@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError
+from common.outside_text import lines_of, number_of, shortened
 from common.schema import NOT_ANNOTATED
 
 Labels = npt.NDArray[np.float32]
@@ -98,7 +99,7 @@ def _lines(path: Path) -> list[str]:
     except FileNotFoundError as error:
         raise DataError(f"There is no annotation file {path}.", "Restore it, or remove its clip.") from error
     try:
-        lines = content.decode("utf-8-sig").splitlines()
+        lines = lines_of(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -110,7 +111,7 @@ def _lines(path: Path) -> list[str]:
         raise DataError(f"{path} is empty.", "Restore it, or remove its clip.")
     header = [cell.strip().lower() for cell in lines[0].split(",")]
     if header != ["valence", "arousal"]:
-        raise DataError(f"{path}, line 1 is {lines[0]!r}.", "The header must be valence,arousal.")
+        raise DataError(f"{path}, line 1 is {shortened(lines[0])}.", "The header must be valence,arousal.")
     if len(lines) == 1:
         raise DataError(f"{path} has a header and no rows.", "Restore it, or remove its clip.")
     return lines
@@ -119,9 +120,11 @@ def _lines(path: Path) -> list[str]:
 def _row(path: Path, number: int, line: str) -> tuple[float, float]:
     cells = line.split(",")
     try:
-        valence, arousal = (float(cell) for cell in cells)
+        valence, arousal = (number_of(cell) for cell in cells)
     except ValueError as error:
-        raise DataError(f"{path}, line {number} is {line!r}.", "A row is two numbers, valence,arousal.") from error
+        raise DataError(
+            f"{path}, line {number} is {shortened(line)}.", "A row is two numbers, valence,arousal."
+        ) from error
     if NOT_ANNOTATED in (valence, arousal):
         return math.nan, math.nan
     for name, value in (("valence", valence), ("arousal", arousal)):

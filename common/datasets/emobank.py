@@ -19,6 +19,7 @@ from common.datasets.survey import Finding, Survey
 from common.errors import DataError
 from common.files import safe_name
 from common.manifest import Clip, Utterance
+from common.outside_text import number_of, shortened
 from common.schema import Split
 
 TRAIN, DEV, TEST = "train.csv", "dev.csv", "test.csv"
@@ -79,7 +80,7 @@ def _rows(path: Path, split: Split) -> Iterator[tuple[str, Clip | Finding]]:
             header = next(rows, [])
             if header != HEADER:
                 cure = f"The header must be {','.join(HEADER)}."
-                yield str(path), _refused("headers", f"{path}, line 1 is {','.join(header)!r}.", cure)
+                yield str(path), _refused("headers", f"{path}, line 1 is {shortened(','.join(header))}.", cure)
                 return
             for row in rows:
                 place = f"{path}, line {rows.line_num}"
@@ -101,11 +102,13 @@ def _refused(kind: str, text: str, cure: str) -> Finding:
 def _clip(row: list[str], place: str, path: Path, split: Split) -> Clip:
     if len(row) != len(HEADER):
         cure = f"A row has {len(HEADER)}: {','.join(HEADER)}."
-        raise DataError(f"{place} has {len(row)} field(s): {','.join(row)!r}.", cure)
+        raise DataError(f"{place} has {len(row)} field(s): {shortened(','.join(row))}.", cure)
     name, _, *scales, text = row
     valence, arousal, _ = (_scaled(value, scale, place) for scale, value in zip("VAD", scales, strict=True))
     if not text.strip():
-        raise DataError(f"{place}: the text of {name!r} is empty.", "Restore the sentence, or remove the row.")
+        raise DataError(f"{place}: the text of {shortened(name)} is empty.", "Restore the sentence, or remove the row.")
+    if "\0" in text:
+        raise DataError(f"{place}: the text of {shortened(name)} has a NUL in it.", "Remove it.")
     safe_name(name, Path(f"{place}: {name}"))
     return Clip(name, path, split, utterances=(Utterance(text, valence, arousal),))
 
@@ -113,9 +116,9 @@ def _clip(row: list[str], place: str, path: Path, split: Split) -> Clip:
 def _scaled(value: str, scale: str, place: str) -> float:
     """A value from 1 to 5 as one from -1 to 1."""
     try:
-        number = float(value)
+        number = number_of(value)
     except ValueError:
         number = float("nan")
     if not LOWEST <= number <= HIGHEST:  # also NaN
-        raise DataError(f"{place}: {scale} is {value!r}.", "It is a number from 1 to 5.")
+        raise DataError(f"{place}: {scale} is {shortened(value)}.", "It is a number from 1 to 5.")
     return (number - MIDDLE) / (HIGHEST - MIDDLE)

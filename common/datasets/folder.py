@@ -55,8 +55,10 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Sort key that puts ``clip2`` before ``clip10``."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    """Sort key that puts ``clip2`` before ``clip10``, however many digits there are."""
+    parts = re.split(r"(\d+)", name)
+    digits = [part.lstrip("0") if part.isdecimal() else None for part in parts]
+    return [(-1, part) if some is None else (len(some), some) for part, some in zip(parts, digits, strict=True)]
 
 
 def clips(root: Path) -> list[Clip]:

@@ -19,11 +19,12 @@ from typing import Literal
 from common.datasets.dialogue_splits import LEAKING, copied_dialogues, published
 from common.datasets.folder import is_crops, natural
 from common.datasets.survey import Finding, Survey
-from common.datasets.tables.cells import place, shortened
+from common.datasets.tables.cells import place, text_of
 from common.datasets.tables.delimited import is_utf8, not_utf8, records
 from common.datasets.tables.spec import MELD_CLASSES, folded
 from common.errors import DataError
 from common.manifest import Clip, Protocol, Utterance
+from common.outside_text import in_a_line, shortened
 from common.schema import Modality, Split
 
 NEEDED = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
@@ -122,8 +123,13 @@ def _read(path: Path) -> tuple[list[_Row], list[Finding]]:
         table = records(path)
         header = [name.strip() for name in next(table, (0, []))[1]]
         missing = [name for name in NEEDED if name not in header]
+        twice = [name for name in NEEDED if header.count(name) > 1]
+        if twice:
+            text = f"{path} has two columns {', '.join(twice)}."
+            return [], [Finding("refused", "headers", text, "Remove one of them.")]
         if missing:
-            text = f"{path} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}."
+            there = in_a_line(", ".join(header) or "none", 300)
+            text = f"{path} has no column {', '.join(missing)}; it has {there}."
             return [], [Finding("refused", "headers", text, f"MELD's tables have {', '.join(NEEDED)}.")]
         for number, fields in table:
             if not any(fields):
@@ -156,6 +162,12 @@ def _row(path: Path, number: int, cells: Mapping[str, str]) -> _Row | list[Findi
         if not (value.isascii() and value.isdecimal() and len(value) < 10):
             text = f"{place(path, number)}, column {name} is {shortened(cells[name])}."
             faults.append(Finding("refused", "numbers", text, "It is a whole number, from 0."))
+    for name in ("Utterance", "Speaker"):
+        try:
+            text_of(cells[name])
+        except DataError as error:
+            text = f"{place(path, number)}, column {name} {error.problem}"
+            faults.append(Finding("refused", "texts", text, error.cure))
     if faults:
         return faults
     said = cells["Utterance"] if cells["Utterance"].strip() else ""

@@ -13,10 +13,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from common.errors import RecipeError
+from common.outside_text import in_a_line, is_file, shortened, yaml_of
 from common.recipe.section import Precision, Section
 from common.recipe.stage1 import AudioEncoder, Encoder, Faces, Speech, Stage1, TextEncoder, VisualEncoder
 from common.recipe.stage2 import FUSIONS, Fusion, Stage2, TextGuided, Window
@@ -52,6 +52,9 @@ __all__ = [
 
 #: Another model is not at the old one's commit.
 REVISION_OF = {"model": "revision", "beit_model": "beit_revision"}
+
+#: So many faults are listed.
+_NAMED = 50
 
 RECIPES = Path(__file__).resolve().parent.parent.parent / "recipes"
 
@@ -142,10 +145,9 @@ def _layers(path: Path) -> dict[Path, dict[str, Any]]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"{path} isn't valid YAML: {reason}.", "Correct it there.") from error
+        values = yaml_of(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise RecipeError(f"{path} isn't valid YAML: {error}.", "Correct it there.") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path} holds {type(values).__name__}, not settings.", "Start from recipes/demo.yaml.")
     return values
@@ -153,11 +155,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _find_base(path: Path, base: Any) -> Path:
     if not isinstance(base, str):
-        raise RecipeError(f"{path}: base is {base!r}.", "It is a recipe's name, or the path of one from this file.")
+        raise RecipeError(
+            f"{path}: base is {shortened(base)}.", "It is a recipe's name, or the path of one from this file."
+        )
     try:
         return _find(str(path.parent / base) if _is_path(base) else base)
     except RecipeError as error:
-        raise RecipeError(f"{path} has the base {base!r}. {error.problem}", error.cure) from error
+        raise RecipeError(f"{path} has the base {shortened(base)}. {error.problem}", error.cure) from error
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -189,13 +193,13 @@ def _is_path(name_or_path: str) -> bool:
 def _find(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if _is_path(name_or_path):
-        if path.is_file():
+        if is_file(path):
             return path
-        raise RecipeError(f"There is no recipe at {path}.", f"Known by name: {_known()}.")
-    if (RECIPES / f"{name_or_path}.yaml").is_file():
+        raise RecipeError(f"There is no recipe at {in_a_line(path)}.", f"Known by name: {_known()}.")
+    if is_file(RECIPES / f"{name_or_path}.yaml"):
         return RECIPES / f"{name_or_path}.yaml"
     raise RecipeError(
-        f"There is no recipe called {name_or_path!r}.",
+        f"There is no recipe called {shortened(name_or_path)}.",
         f"Known: {_known()}; or give the path of a .yaml file.",
     )
 
@@ -207,33 +211,39 @@ def _known() -> str:
 def _apply(values: dict[str, Any], override: str, given: set[str]) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise RecipeError(f"--set {override!r} isn't of the form key.path=value.", "As in stage2.window.frames=64.")
+        raise RecipeError(
+            f"--set {shortened(override)} isn't of the form key.path=value.", "As in stage2.window.frames=64."
+        )
     *folders, last = key.split(".")
     for folder in folders:
         values = values.setdefault(folder, {})
         if not isinstance(values, dict):
-            raise RecipeError(f"--set {override!r}: {folder} is a value, not a section.", "Check the key's path.")
+            raise RecipeError(
+                f"--set {shortened(override)}: {shortened(folder)} is a value, not a section.", "Check the key's path."
+            )
     try:
-        value = yaml.safe_load(text)
+        value = yaml_of(text)
         if last == "kind" and folders and _other_kind(folders[-1], values, {"kind": value}):
             values.clear()
         values[last] = value
         if (revision := REVISION_OF.get(last)) and ".".join([*folders, revision]) not in given:
             values.pop(revision, None)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override!r}: the value isn't valid YAML.", "Put it in quotes.") from error
+    except ValueError as error:
+        raise RecipeError(f"--set {shortened(override)}: the value isn't valid YAML.", "Put it in quotes.") from error
 
 
 def _all_faults(files: str, error: ValidationError) -> str:
     lines = [f"{files} has {error.error_count()} fault(s):"]
-    for fault in error.errors():
+    for fault in error.errors()[:_NAMED]:
         # A section that is one of several kinds has its kind among the keys.
         key = ".".join(str(part) for part in fault["loc"] if part not in FUSIONS) or "the recipe as a whole"
         hidden = fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict)
-        value = "" if hidden else f" (it is {fault['input']!r})"
+        value = "" if hidden else f" (it is {shortened(fault['input'])})"
         message = {
             "extra_forbidden": "isn't a setting of this version",
             "missing": "is required",
         }.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        lines.append(f"  {key}: {message}{value}")
+        lines.append(f"  {in_a_line(key, 80)}: {message}{value}")
+    if error.error_count() > _NAMED:
+        lines.append(f"  and {error.error_count() - _NAMED} more")
     return "\n".join(lines) + "\n"

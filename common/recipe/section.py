@@ -12,7 +12,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it doesn't know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     #: Settings that change how fast a result comes, not what it is.
     SPEED_ONLY: ClassVar[frozenset[str]] = frozenset()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.outside_text import shortened
 from common.words import Word
 from stage1_embeddings.transcript.lines import numbered_lines
 from stage1_embeddings.transcript.words import check, spread, wrong
@@ -85,7 +86,9 @@ def _cues(text: str, path: Path, *, webvtt: bool) -> Iterator[_Cue]:
         where = f"{path}, line {number}"
         times = _CUE_TIMES.fullmatch(line)
         if times is None:
-            raise wrong(where, f"{line.strip()!r} isn't a cue's time", "Write it as 00:00:01,500 --> 00:00:02,000.")
+            raise wrong(
+                where, f"{shortened(line.strip(), 80)} isn't a cue's time", "Write it as 00:00:01,500 --> 00:00:02,000."
+            )
         start_s, end_s = _seconds(times.groups()[:4]), _seconds(times.groups()[4:])
         check(start_s, end_s, where)
         stray = next((number for number, line in body[1:] if "-->" in line), None)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.outside_text import shortened
 from common.words import Word
 from stage1_embeddings.transcript.words import check, number, spread, wrong
 
@@ -15,7 +16,7 @@ ALIGN_UNITS_HZ = 25_000
 #: GRID's names for silence before and after, and for a short pause.
 _PAUSES = frozenset({"sil", "sp"})
 
-_TIMED_LINE = re.compile(r"\s*\[\s*(\S+?)\s*s?\s+-\s+(\S+?)\s*s?\s*\]\s*(.*)")
+_TIMED_LINE = re.compile(r"\s*\[\s*(\S+?)(?:\s*s)?\s+-\s+(\S+?)(?:\s*s)?\s*\]\s*(.*)")
 
 
 def is_timed_line(line: str) -> bool:
@@ -34,7 +35,7 @@ def timed_lines(text: str, path: Path) -> list[list[Word]]:
     for where, line in _lines(text, path):
         match = _TIMED_LINE.fullmatch(line)
         if match is None:
-            raise wrong(where, f"{line.strip()[:80]!r} isn't a timed line", "Write [12.3s - 14.0s] text.")
+            raise wrong(where, f"{shortened(line.strip(), 80)} isn't a timed line", "Write [12.3s - 14.0s] text.")
         start_s, end_s = number(match[1], where), number(match[2], where)
         check(start_s, end_s, where)
         read.append(spread(match[3], start_s, end_s))
@@ -47,7 +48,7 @@ def alignment(text: str, path: Path) -> list[list[Word]]:
     for where, line in _lines(text, path):
         parts = line.split()
         if len(parts) != 3:
-            raise wrong(where, f"{line.strip()[:80]!r} isn't 'start end word'", "As in: 12250 19250 set.")
+            raise wrong(where, f"{shortened(line.strip(), 80)} isn't 'start end word'", "As in: 12250 19250 set.")
         start_s, end_s = (number(part, where) / ALIGN_UNITS_HZ for part in parts[:2])
         check(start_s, end_s, where)
         if parts[2].lower() not in _PAUSES:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import DataError
+from common.outside_text import number_of, shortened
 from common.words import Word
 
 
@@ -75,11 +76,12 @@ def number(value: Any, where: str) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise TypeError
-        read = float(value)
+        read = number_of(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError, OverflowError):
         read = math.nan
     if not math.isfinite(read):
-        raise wrong(where, f"has the time {str(value)[:40]!r}", "Give seconds, such as 12.3.")
+        said = shortened(value if isinstance(value, str | list | dict) else str(value))
+        raise wrong(where, f"has the time {said}", "Give seconds, such as 12.3.")
     return read
 
 

@@ -5,7 +5,6 @@ Compares what the clip files say of themselves with the recipe and the data; no 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from common.datasets import DEMO, open_dataset
 from common.errors import CacheError
 from common.files import sha256
 from common.manifest import Clip
+from common.outside_text import json_of
 from common.recipe import Section, Stage1
 from common.schema import MODALITIES, Modality
 from common.store import read_attributes
@@ -144,7 +144,7 @@ def _files(folder: Path, clip: Clip, plan: FeaturePlan) -> list[Path]:
         path = folder / f"{clip.id}.h5"
         return [path] if path.exists() else []
     try:
-        index = json.loads((folder / f"{clip.id}{INDEX}").read_text(encoding="utf-8"))
+        index = json_of((folder / f"{clip.id}{INDEX}").read_text(encoding="utf-8"))
         return [folder / f"{name}.h5" for name in index["clips"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []  # never computed, or cut off: it is computed again

@@ -6,7 +6,6 @@ Nothing here changes anything. Links are not followed, so that nothing outside o
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from common.clip_log import ClipLog
 from common.datasets.folder import natural
 from common.errors import CacheError, UsageError
 from common.manifest import MANIFEST, Manifest, read_manifest
+from common.outside_text import json_of
 from common.partials import is_left, is_partial
 
 FEATURES, FUSED, CROPS = "features", "fused", "crops"
@@ -137,16 +137,19 @@ def failures(folder: Path) -> list[Failed]:
             found[clip] = _failed(entry, clip)
     for path in (folder / FAILED).glob("*.json"):
         if not path.name.startswith("."):
-            found[path.stem] = _failed(_json(path.read_text(encoding="utf-8")) or {}, path.stem)
+            found[path.stem] = _failed(_json(path.read_text(encoding="utf-8", errors="replace")) or {}, path.stem)
     return [found[clip] for clip in sorted(found, key=natural)]
 
 
 def _done_since(path: Path, time: str) -> bool:
     try:
         then_s = datetime.datetime.fromisoformat(time).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         then_s = 0.0
-    return path.exists() and path.stat().st_mtime >= then_s
+    try:
+        return path.stat().st_mtime >= then_s
+    except (OSError, ValueError):  # no such file, or a name that none can have
+        return False
 
 
 def how_made(folder: Path, clip: str) -> dict[str, Any]:
@@ -189,7 +192,7 @@ def _last_words(folder: Path, outcome: str | None = None) -> dict[str, dict[str,
 
 def _json(text: str) -> dict[str, Any] | None:
     try:
-        values = json.loads(text)
+        values = json_of(text)
     except ValueError:
         return None
     return values if isinstance(values, dict) else None

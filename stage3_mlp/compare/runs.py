@@ -8,7 +8,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from common.artefacts import read_record
+from common.artefacts import read_record, recipe_of
 from common.errors import CacheError, DataError, MavenError, UsageError
 from common.manifest import MANIFEST, CachedClip, Manifest, read_manifest
 from common.recipe import Recipe
@@ -17,7 +17,7 @@ from stage3_mlp.compare.settings import differing_settings
 from stage3_mlp.report.studied import SEEDS, about
 from stage3_mlp.test import scored_clips
 from stage3_mlp.train import HEAD, MADE_BY
-from stage3_mlp.trained import recipe_of, trained_run
+from stage3_mlp.trained import trained_run
 
 #: Runs of one comparison: each pair of them is compared, and the more pairs, the wider the intervals.
 MAX_RUNS = 12
@@ -154,7 +154,7 @@ def _trainings(run: Path) -> tuple[Training, ...]:
 
 def _check_own(run: Path, trainings: Sequence[Training]) -> None:
     """Refuse seeds that an earlier state of a run has left, where the run has a head of its own."""
-    recipe = recipe_of(run, read_record(run / HEAD, made_by=MADE_BY))
+    recipe = recipe_of(run / HEAD, read_record(run / HEAD, made_by=MADE_BY), made_by=MADE_BY)
     what = ""
     if _but_for_the_seed(recipe) != _but_for_the_seed(trainings[0].recipe):
         changed = list(differing_settings([recipe, trainings[0].recipe]))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from common.artefacts import RECORD
 from common.curves import Rows
 from common.errors import CacheError, MavenError, UsageError
 from common.history import history_so_far, unfinished
 from common.manifest import MANIFEST, Manifest, read_manifest
+from common.outside_text import json_of, yaml_of
 from stage3_mlp.outcome import outcome_of
 from stage3_mlp.report.studied import MISSING, Study, of_this_model, read_studies
 from stage3_mlp.test import TEST, scored_clips, scoring_of
@@ -106,11 +104,11 @@ def _manifest(run: Path, cache: Path, missing: list[str]) -> Manifest | None:
 def _recipe(run: Path) -> dict[str, Any]:
     """That of the head, which is scored; else the one that stage 1 was done with."""
     try:
-        found = json.loads((run / HEAD / RECORD).read_text(encoding="utf-8"))["recipe"]
+        found = json_of((run / HEAD / RECORD).read_text(encoding="utf-8"))["recipe"]
     except (OSError, ValueError, KeyError, TypeError):
         try:
-            found = yaml.safe_load((run / "recipe.yaml").read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
+            found = yaml_of((run / "recipe.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             found = None
     return found if isinstance(found, dict) else {}
 
@@ -133,7 +131,7 @@ def _is_trained(run: Path, part: str, name: str, command: str, missing: list[str
 
 def _fingerprint(record: Path) -> str | None:
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = json_of(record.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found.get("fingerprint") if isinstance(found, dict) else None
@@ -163,7 +161,7 @@ def _metrics(run: Path, missing: list[str]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        metrics: dict[str, Any] = json_of(path.read_text(encoding="utf-8"))
         outcome = outcome_of(metrics.get("classes", []))
         outcome.row(metrics), outcome.interval(metrics)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

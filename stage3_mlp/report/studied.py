@@ -6,7 +6,6 @@ run as it is now, its settings and its clips, and the code is the same; else it 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from common.errors import CacheError
 from common.manifest import Manifest, read_manifest
+from common.outside_text import json_of
 from common.recipe import Recipe, fingerprint
 from common.versions import code_versions
 from stage3_mlp.page import known
@@ -106,7 +106,7 @@ def _read(kind: str, folder: Path, manifest: Manifest, recipe: Mapping[str, Any]
 
 
 def _json(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    values: dict[str, Any] = json_of(path.read_text(encoding="utf-8"))
     return values
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from common.artefacts import RECORD
 from common.errors import MediaError
 from common.files import one_at_a_time, remove_partials, write_json
 from common.manifest import Manifest
+from common.outside_text import json_of
 from common.polar import quadrant
 from common.provenance import provenance
 from common.recipe import fingerprint
@@ -122,7 +122,7 @@ def in_words(view: VideoView) -> str:
 def _record(folder: Path) -> dict[str, Any]:
     """What a video's folder says of itself; {} where it says nothing."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json_of((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -17,10 +17,10 @@ from common.datasets.tables.cells import (
     name_of,
     numbers_of,
     order_of,
-    shortened,
     text_of,
 )
 from common.errors import DataError
+from common.outside_text import shortened
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -185,7 +185,7 @@ def test_records_of_another_version_do_not_stop_the_page(run: Path, values: dict
     for part in ("fusion", "head"):
         write_json(run / part / "record.json", values)
     write_manifest(run / "fused", manifest_of())
-    assert "The head in" in page_of(run).text
+    assert "The model in" in page_of(run).text
 
 
 def test_broken_records_and_recipes_are_said(run: Path) -> None:

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from common.datasets.demo.plan import ANNOTATION_FOLDER, CORPUS_VERSION, SET_FOL
 from common.datasets.demo.script import Word, as_json, as_srt, write_script
 from common.errors import DataError
 from common.files import remove_partials, write_json, written_whole
+from common.outside_text import json_of
 from common.schema import NOT_ANNOTATED
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         raise DataError(f"{folder} is in the way: it is no demo corpus, as it has no {RECORD_NAME}.", cure)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json_of(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{path} can't be read as JSON: {error}.", cure) from error
     if not isinstance(record, dict) or record.get("kind") != _KIND:

@@ -36,6 +36,7 @@ from common.datasets.tables.spec import (
 from common.errors import DataError
 from common.files import one_at_a_time, remove_partials, sha256
 from common.manifest import Protocol
+from common.outside_text import in_a_line, is_file, shortened
 from common.recipe import fingerprint
 
 __all__ = ["is_described", "survey"]
@@ -49,6 +50,9 @@ _SUFFIXES = _SHEETS | _PLAIN_TABLES | ARRAY_SUFFIXES
 
 #: A folder's table is taken for a published one if it has this many of its columns; what is missing is then a fault.
 _TELLING = 3
+
+#: So many characters of a table's list of columns are repeated in a message.
+_LISTED = 300
 
 
 def survey(root: Path, cache: Path, say: Callable[[str], None], *, protocol: Protocol = "honest") -> Survey | None:
@@ -98,10 +102,13 @@ def _described(root: Path) -> tuple[Path, Layout] | None:
     if isinstance(spec, list):
         raise _Refused(*spec)
     table = path.parent / spec.file
-    if not table.is_file():
-        raise DataError(f"{path} names the table {spec.file!r}; there is no {table}.", "Its path is relative to it.")
+    if not is_file(table):
+        named = f"{path} names the table {shortened(spec.file)}; there is no {in_a_line(table, 400)}."
+        raise DataError(named, "Its path is relative to it.")
     if table.suffix.lower() not in _SUFFIXES:
-        raise DataError(f"{path} names the table {spec.file!r}.", f"It is one of {', '.join(sorted(_SUFFIXES))}.")
+        raise DataError(
+            f"{path} names the table {shortened(spec.file)}.", f"It is one of {', '.join(sorted(_SUFFIXES))}."
+        )
     return table, spec.layout()
 
 
@@ -137,9 +144,12 @@ def _layout(path: Path, names: Sequence[str]) -> Layout:
     if isinstance(layout, Layout):
         return layout
     cure = f"A published table has {', '.join(PUBLISHED)}; any other is described by a {SPEC} beside it."
-    raise DataError(
-        f"{path} has no column {', '.join(layout)}; it has {', '.join(filter(None, names)) or 'none'}.", cure
-    )
+    raise DataError(f"{path} has no column {', '.join(layout)}; it has {_listed(names)}.", cure)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """A table's columns, for a message."""
+    return in_a_line(", ".join(filter(None, names)) or "none", _LISTED)
 
 
 def _names(path: Path, cache: Path) -> tuple[str, ...]:
@@ -194,8 +204,7 @@ def _read(table: Path, layout: Layout, path: Path, cache: Path) -> Imported:
     try:
         missing = [name for name in columns if name not in source.names]
         if missing:
-            there = ", ".join(filter(None, source.names)) or "none"
-            text = f"{table} has no column {', '.join(missing)}; it has {there}."
+            text = f"{table} has no column {', '.join(missing)}; it has {_listed(source.names)}."
             raise DataError(text, "Name the columns as the table does.")
         twice = sorted({name for name in columns if source.names.count(name) > 1})
         if twice:

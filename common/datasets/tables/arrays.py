@@ -5,8 +5,13 @@ Nothing is unpickled. In HDF5 files, links and storage outside the file are refu
 
 from __future__ import annotations
 
+import lzma
+import math
+import os
 import shutil
+import struct
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -20,11 +25,18 @@ import numpy.typing as npt
 
 from common.datasets.tables.cells import Cell
 from common.errors import DataError
+from common.outside_text import in_a_line
 
 #: Rows read at a time.
 _TOGETHER = 256
 
 _SUFFIX = ".npy"
+
+#: What a damaged or hostile .npz file makes its readers raise.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, struct.error, tokenize.TokenError, SyntaxError,
+    ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RuntimeError,
+)  # fmt: skip
 
 
 class Columns(ABC):
@@ -93,9 +105,11 @@ class Npz(Columns):
         except DataError as error:
             self.close()
             raise DataError(f"{path}: the column {name} {error.problem}", error.cure) from error
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except _DAMAGE as error:
             self.close()
-            raise DataError(f"{path} can't be read as .npz ({error}).", "Save it with numpy.savez.") from error
+            raise DataError(
+                f"{path} can't be read as .npz ({in_a_line(error)}).", "Save it with numpy.savez."
+            ) from error
         super().__init__(path, {name: self._arrays[name].shape if name in self._arrays else () for name in names})
 
     def _block(self, name: str, start: int, stop: int) -> Sequence[Any] | npt.NDArray[Any]:
@@ -122,10 +136,14 @@ class _Laid:
         if self._dtype.hasobject:
             self.close()
             raise DataError("holds Python objects.", "Save it with .astype(float) or .astype(str).")
+        size = self._file.seek(0, os.SEEK_END)
+        if min(self.shape, default=0) < 0 or self._offset + math.prod(self.shape) * self._dtype.itemsize > size:
+            self.close()
+            raise DataError(f"is {self.shape} {self._dtype} by its header, and holds less.", "Save it again.")
 
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
-        if 0 in self.shape:
-            return np.empty((0, *self.shape[1:]), dtype=self._dtype)  # nothing can't be mapped
+        if 0 in self.shape or not self._dtype.itemsize:  # nothing can't be mapped
+            return np.empty(self.shape, dtype=self._dtype)[start:stop]
         # Mapped anew: what a mapping has read counts as this process's memory until it is gone.
         mapped = np.memmap(
             self._file, dtype=self._dtype, mode="r", offset=self._offset, shape=self.shape, order=self._order
@@ -151,24 +169,21 @@ class Hdf5(Columns):
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._file: Any = None
         try:
             self._file = h5py.File(path, "r")
-        except OSError as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{path} can't be read as HDF5 ({reason}).", "Restore the file.") from error
-        self._sets: dict[str, Any] = {}
-        try:
-            for name in columns:
-                found = _inside(self._file, name, path)
-                if found is not None:
-                    self._sets[name] = found
+            self._sets = {name: found for name in columns if (found := _inside(self._file, name, path)) is not None}
+            # The others are only named, in messages; those in groups aren't searched for.
+            own = [name for name in self._file if isinstance(self._file.get(name, getlink=True), h5py.HardLink)]
+            others = [name for name in own if self._file.get(name, getclass=True) is h5py.Dataset]
+            shapes = {name: found.shape or () for name, found in self._sets.items()}  # one of nothing has None
         except DataError:
-            self._file.close()
+            self.close()
             raise
-        # The others are only named, in messages; those in groups aren't searched for.
-        own = [name for name in self._file if isinstance(self._file.get(name, getlink=True), h5py.HardLink)]
-        others = [name for name in own if self._file.get(name, getclass=True) is h5py.Dataset]
-        super().__init__(path, dict.fromkeys(others, ()) | {name: found.shape for name, found in self._sets.items()})
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            self.close()
+            raise DataError(f"{path} can't be read as HDF5 ({in_a_line(error)}).", "Restore the file.") from error
+        super().__init__(path, dict.fromkeys(others, ()) | shapes)
 
     def _block(self, name: str, start: int, stop: int) -> Sequence[Any] | npt.NDArray[Any]:
         found = self._sets[name]
@@ -179,12 +194,12 @@ class Hdf5(Columns):
                 return [str(text) for text in np.ravel(found.asstr()[start:stop])]
             values = np.asarray(found[start:stop])
         except (OSError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{self.path}: {name} can't be read ({reason}).", "Restore the file.") from error
+            raise DataError(f"{self.path}: {name} can't be read ({in_a_line(error)}).", "Restore the file.") from error
         return values if values.ndim == 2 else values.tolist()
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _inside(file: Any, name: str, path: Path) -> Any | None:

@@ -14,11 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import DataError
+from common.outside_text import shortened
 
 Numbers = npt.NDArray[np.float32]
-
-#: So many characters of a cell are repeated in a message.
-SHOWN = 40
 
 #: Files whose columns are arrays.
 ARRAY_SUFFIXES = frozenset({".npz", ".h5", ".hdf5"})
@@ -29,7 +27,7 @@ EXCEL_LIMIT = 32_767
 #: What JSON may read: brackets inside the list, names and quotes are not in it, so it can only be numbers or broken.
 _PLAIN = re.compile(r"\[[-+.0-9eE,\s]*\]", re.ASCII)
 _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
 _WHOLE = re.compile(r"([-+]?\d+)\.0+", re.ASCII)
 
@@ -70,12 +68,6 @@ Cell = (
 def place(path: Path, number: int) -> str:
     """How a message names a row of a file: as a spreadsheet counts them, arrays from 0."""
     return f"{path}, row {number}{' (from 0)' if path.suffix.lower() in ARRAY_SUFFIXES else ''}"
-
-
-def shortened(value: object) -> str:
-    """A value as a message repeats it."""
-    text = repr(value)
-    return text if len(text) <= SHOWN + 2 else f"{text[:SHOWN]}...{text[0]} ({len(str(value))} characters)"
 
 
 def is_empty(cell: Cell) -> bool:

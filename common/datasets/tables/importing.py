@@ -19,13 +19,13 @@ from common.datasets.tables.cells import (
     numbers_of,
     order_of,
     place,
-    shortened,
     text_of,
 )
 from common.datasets.tables.features import DIGEST_BYTES, Digests, FeatureWriter, Record
 from common.datasets.tables.spec import Layout, folded
 from common.errors import DataError
 from common.files import written_whole
+from common.outside_text import shortened
 from common.schema import NO_EMOTION, Modality, Split
 
 #: Goes up when the same table would give another file.

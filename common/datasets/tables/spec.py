@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from common.datasets.survey import Finding
+from common.outside_text import in_a_line, shortened, yaml_of
 from common.recipe.section import Section
 from common.schema import MODALITIES, Modality
 
@@ -131,10 +131,9 @@ class TableSpec(Section):
 def read_spec(path: Path) -> TableSpec | list[Finding]:
     """What a ``table.yaml`` says, or everything that is wrong with it."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        return [Finding("refused", "descriptions", f"{path} isn't valid YAML: {reason}.", "Correct it there.")]
+        values = yaml_of(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        return [Finding("refused", "descriptions", f"{path} isn't valid YAML: {error}.", "Correct it there.")]
     if not isinstance(values, dict):
         cure = "It says file:, label:, and which columns are audio:, visual:, text: or utterance:."
         return [Finding("refused", "descriptions", f"{path} holds {type(values).__name__}, not settings.", cure)]
@@ -193,9 +192,9 @@ def _fault(path: Path, fault: Any) -> Finding:
     value = (
         ""
         if fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict)
-        else (f" (it is {fault['input']!r})")
+        else (f" (it is {shortened(fault['input'])})")
     )
-    return Finding("refused", "descriptions", f"{path}, {key}: {message}{value}.", f"Known: {_known()}.")
+    return Finding("refused", "descriptions", f"{path}, {in_a_line(key, 80)}: {message}{value}.", f"Known: {_known()}.")
 
 
 def _known() -> str:

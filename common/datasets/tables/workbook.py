@@ -6,7 +6,9 @@ the whole table where cells are lists of numbers; here it goes to a nameless tem
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -24,16 +26,21 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import WorkSheetParser
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
-from common.datasets.tables.cells import Broken, Cell, place, shortened
+from common.datasets.tables.cells import Broken, Cell, place
 from common.errors import DataError
+from common.outside_text import in_a_line, shortened
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 
 #: What a damaged or hostile workbook makes its readers raise.
 _DAMAGE = (
     zipfile.BadZipFile, InvalidFileException, ParseError, zlib.error, EOFError, OSError,
-    KeyError, ValueError, TypeError, AttributeError, IndexError, NotImplementedError, RuntimeError,
+    LookupError, ValueError, TypeError, AttributeError, OverflowError, AssertionError, RuntimeError, lzma.LZMAError,
+    struct.error,
 )  # fmt: skip
+
+#: A sheet has no more rows.
+_MOST_ROWS = 1 << 20
 
 _FORMULA = "Copy the column and paste it as values."
 _MERGED = "Unmerge them, and fill each cell."
@@ -89,6 +96,8 @@ class Workbook:
             for number, cells in parser.parse():
                 if number <= self._first:
                     continue
+                if number > _MOST_ROWS:
+                    raise DataError(f"{self.path} says that it has a row {number}.", "Save it again as .xlsx.")
                 found: list[Cell] = [None] * len(columns)
                 for cell in cells:
                     if (index := places.get(cell["column"])) is not None:
@@ -195,5 +204,5 @@ def _sentences(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_a_line(error) or type(error).__name__
         raise DataError(f"{path} can't be read as a workbook ({reason}).", "Save it again as .xlsx.") from error
