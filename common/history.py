@@ -31,7 +31,9 @@ def by_epoch(log: Iterable[dict[str, float]]) -> History:
 
 def checkpoints_of(folder: Path) -> list[Path]:
     """The checkpoints of one training, the newest first; the first may be half-written."""
-    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    numbered = {path: path.name.rpartition("-")[2] for path in folder.glob("checkpoint-*") if path.is_dir()}
+    found = [path for path, number in numbered.items() if number.isascii() and number.isdecimal()]
+    return sorted(found, key=lambda path: int(numbered[path]), reverse=True)
 
 
 def read_state(checkpoint: Path) -> dict[str, Any] | None:
