@@ -18,6 +18,11 @@ from common.errors import DataError
 _MARK = ".partial-"
 _HASH_BLOCK = 1 << 20
 
+#: What Windows takes for a device, whatever follows the first dot.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+
+_NAME_CURE = "Rename it: at most 200 bytes, no leading dot, slash or invisible sign, and no device such as con or nul."
+
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -64,6 +69,21 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line of UTF-8 by a single call, so that two processes don't mix theirs; never through a link.
+
+    Raises
+    ------
+    OSError
+        If ``path`` is a symbolic link: where it leads is no business of who writes here.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        os.write(handle, (line + "\n").encode("utf-8"))
+    finally:
+        os.close(handle)
+
+
 def remove_partials(folder: Path) -> int:
     """Remove what killed processes of this machine left half-written in ``folder``; say how many there were."""
     process = re.compile(re.escape(f"{_MARK}{socket.gethostname()}-") + r"(\d+)")
@@ -85,10 +105,14 @@ def sha256(*paths: Path) -> str:
 
 
 def safe_name(name: str, source: Path) -> str:
-    """``name`` if it can be the name of one file in any folder; otherwise an error that names ``source``."""
+    """``name`` if it can be the name of one file in any folder; otherwise an error that names ``source``.
+
+    Whoever joins it to a folder stays in that folder. A leading dash is a name like others: names of videos have them,
+    and no command is given a bare one.
+    """
     bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(os.fsencode(name)) > 200
-    if bad or not name.isprintable():
-        raise DataError(f"{str(source)!r} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
+    if bad or not name.isprintable() or _DEVICE.fullmatch(name):
+        raise DataError(f"{str(source)!r} can't name a clip.", _NAME_CURE)
     return name
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.errors import CacheError, DataError
-from common.files import write_json
+from common.files import append_line, safe_name, write_json
 from common.recipe import fingerprint
 from common.schema import SCHEMA_VERSION, Split
 
@@ -181,9 +181,24 @@ def read_manifest(folder: Path) -> Manifest:
         values["failures"] = tuple(Failure(**failure) for failure in values["failures"])
         values["remarks"] = tuple(values["remarks"])
         values["classes"] = tuple(values.get("classes", ()))
+        _check_places(values, path)
         return Manifest(**values)
+    except DataError as error:
+        raise CacheError(f"{path} names what no run of this program does: {error.problem}", cure) from error
     except (ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{path} isn't a manifest of this program ({error}).", cure) from error
+
+
+def _check_places(values: dict[str, Any], path: Path) -> None:
+    """That no folder or clip of a manifest is a way out of the cache: a manifest may be a stranger's."""
+    videos = values.get("videos") or {}
+    for folder in (values["folder"], *([videos["folder"]] if videos else [])):
+        if not folder or folder.startswith("/"):
+            raise DataError(f"{folder!r} is no folder of a cache.", "")
+        for part in folder.split("/"):
+            safe_name(part, Path(folder))
+    for name in (*(clip.id for clip in values["clips"]), *videos.get("clips", ())):
+        safe_name(name, Path(name))
 
 
 def check_splits(manifest: Manifest) -> None:
@@ -248,8 +263,7 @@ class ClipLog:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         line = json.dumps({"time": now, "clip": clip, "outcome": outcome, **details}, ensure_ascii=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_line(self.path, line)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         if self.path.is_file():

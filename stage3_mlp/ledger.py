@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.files import one_at_a_time
+from common.files import append_line, one_at_a_time
 from common.manifest import CachedClip
 from common.recipe import fingerprint
 
@@ -27,6 +27,5 @@ def scored_before(cache: Path, clips: Sequence[CachedClip], model: str, run: str
         if model not in known:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             entry = {"time": now, "run": run, "model": model}
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            append_line(path, json.dumps(entry, ensure_ascii=False))
     return len(known - {model})

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from common.errors import DataError
 from common.schema import NOT_ANNOTATED
+from common.unpacking import check_text_size
 
 Labels = npt.NDArray[np.float32]
 
@@ -93,6 +94,7 @@ def fit_to_frames(labels: Labels, frames: int, path: Path) -> tuple[Labels, str 
 
 def _lines(path: Path) -> list[str]:
     """The header and at least one row."""
+    check_text_size(path)
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:

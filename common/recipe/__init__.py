@@ -33,6 +33,7 @@ from common.recipe.stage2 import FUSIONS, Fusion, Stage2, TextGuided, Window
 from common.recipe.stage3 import Classifier, Head, Smoothing, Stage3
 from common.recipe.training import Plateau, Training
 from common.schema import SCHEMA_VERSION
+from common.unpacking import repeats_too_much
 
 __all__ = [
     "LARGEST_CROP_PX",
@@ -158,6 +159,8 @@ def _read(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"{path} isn't valid YAML: {reason}.", "Correct it there.") from error
+    if repeats_too_much(values):
+        raise RecipeError(f"{path} says the same over and over by its aliases.", "Write it out, without & and *.")
     if not isinstance(values, dict):
         raise RecipeError(f"{path} holds {type(values).__name__}, not settings.", "Start from recipes/demo.yaml.")
     return values
@@ -227,6 +230,8 @@ def _apply(values: dict[str, Any], override: str, given: set[str]) -> None:
             raise RecipeError(f"--set {override!r}: {folder} is a value, not a section.", "Check the key's path.")
     try:
         value = yaml.safe_load(text)
+        if repeats_too_much(value):
+            raise RecipeError(f"--set {key} says the same over and over by its aliases.", "Write it out.")
         if last == "kind" and folders and _other_kind(folders[-1], values, {"kind": value}):
             values.clear()
         values[last] = value

@@ -5,6 +5,7 @@ Nothing is unpickled. In HDF5 files, links and storage outside the file are refu
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import zipfile
@@ -20,11 +21,20 @@ import numpy.typing as npt
 
 from common.datasets.tables.cells import Cell
 from common.errors import DataError
+from common.sizes import in_bytes
+from common.unpacking import check_archive, check_unpacked
 
 #: Rows read at a time.
 _TOGETHER = 256
 
 _SUFFIX = ".npy"
+
+#: Filters that are part of HDF5 or of h5py: gzip, shuffle, checksum, szip, n-bit, scale-offset, lzf.
+_FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
+#: A chunk, or a row, is read as a whole.
+_MOST_CHUNK_BYTES = 1 << 28
+#: Of all texts of a table; more where its file is larger.
+_MOST_CHARACTERS = 1 << 28
 
 
 class Columns(ABC):
@@ -85,6 +95,10 @@ class Npz(Columns):
     def __init__(self, path: Path, columns: Sequence[str], folder: Path) -> None:
         self._arrays: dict[str, _Laid] = {}
         try:
+            check_archive(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} can't be read as .npz ({error}).", "Save it with numpy.savez.") from error
+        try:
             with zipfile.ZipFile(path) as archive:
                 names = [member.removesuffix(_SUFFIX) for member in archive.namelist()]
                 for name in (name for name in names if name in columns):
@@ -122,6 +136,11 @@ class _Laid:
         if self._dtype.hasobject:
             self.close()
             raise DataError("holds Python objects.", "Save it with .astype(float) or .astype(str).")
+        held = self._file.seek(0, 2) - self._offset
+        # Rows without a number in them would still be rows: there could be a thousand billion.
+        if math.prod(self.shape) * self._dtype.itemsize > held or max((*self.shape[:1], 0)) > held:
+            self.close()
+            raise DataError(f"claims to be {self.shape}, in {held} bytes.", "Save it with numpy.savez.")
 
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         if 0 in self.shape:
@@ -157,6 +176,7 @@ class Hdf5(Columns):
             reason = " ".join(str(error).split())
             raise DataError(f"{path} can't be read as HDF5 ({reason}).", "Restore the file.") from error
         self._sets: dict[str, Any] = {}
+        self._characters = 0
         try:
             for name in columns:
                 found = _inside(self._file, name, path)
@@ -176,15 +196,27 @@ class Hdf5(Columns):
             raise DataError(f"{self.path}: {name} holds texts in {found.shape}.", "A column of texts is (N,).")
         try:
             if h5py.check_string_dtype(found.dtype) is not None:
-                return [str(text) for text in np.ravel(found.asstr()[start:stop])]
+                return [self._counted(text, name) for row in range(start, stop) for text in _text(found, row)]
             values = np.asarray(found[start:stop])
         except (OSError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
             raise DataError(f"{self.path}: {name} can't be read ({reason}).", "Restore the file.") from error
         return values if values.ndim == 2 else values.tolist()
 
+    def _counted(self, text: str, name: str) -> str:
+        """A text, unless all of them together are what no table says: each may refer to the same long one."""
+        self._characters += len(text)
+        if self._characters > max(_MOST_CHARACTERS, self.path.stat().st_size):
+            raise DataError(f"{self.path}: the texts of {name} are longer than the file.", "Check where it came from.")
+        return text
+
     def close(self) -> None:
         self._file.close()
+
+
+def _text(found: Any, row: int) -> list[str]:
+    """The text of a row, alone; none beyond the last."""
+    return [str(text) for text in np.ravel(found.asstr()[row : row + 1])]
 
 
 def _inside(file: Any, name: str, path: Path) -> Any | None:
@@ -201,4 +233,23 @@ def _inside(file: Any, name: str, path: Path) -> Any | None:
         return None
     if place.is_virtual or place.external:
         raise DataError(f"{path}: the numbers of {name} lie in other files.", "Copy them into this one.")
+    _check_storage(place, name, path)
     return place
+
+
+def _check_storage(found: Any, name: str, path: Path) -> None:
+    """Refuse filters that HDF5 would look for among its plugins, and shapes that aren't stored."""
+    how = found.id.get_create_plist()
+    filters = {how.get_filter(index)[0] for index in range(how.get_nfilters())}
+    if other := sorted(filters - _FILTERS):
+        raise DataError(f"{path}: {name} needs the filter {other[0]} of a plugin.", "Save it with gzip, or with none.")
+    if found.shape is None or not found.shape:
+        return  # `rows` says what its shape is
+    stored, claimed = found.id.get_storage_size(), math.prod(found.shape) * found.dtype.itemsize
+    least = claimed if not filters else 0
+    if found.shape[0] > claimed or stored < least:
+        raise DataError(f"{path}: {name} claims to be {found.shape}, in {stored} bytes.", "Save the table again.")
+    row = math.prod(found.chunks or found.shape[1:]) * found.dtype.itemsize
+    if row > _MOST_CHUNK_BYTES:
+        raise DataError(f"{path}: {name} is read {in_bytes(row)} at once.", "Save it in smaller chunks.")
+    check_unpacked(path, stored, claimed, name)

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from common.datasets.survey import Finding
 from common.recipe.section import Section
 from common.schema import MODALITIES, Modality
+from common.unpacking import repeats_too_much
 
 #: The file that describes a table, and where it ends what DATA= may point at.
 SPEC = "table.yaml"
@@ -135,6 +136,9 @@ def read_spec(path: Path) -> TableSpec | list[Finding]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         return [Finding("refused", "descriptions", f"{path} isn't valid YAML: {reason}.", "Correct it there.")]
+    if repeats_too_much(values):
+        text = f"{path} says the same over and over by its aliases."
+        return [Finding("refused", "descriptions", text, "Write it out, without & and *.")]
     if not isinstance(values, dict):
         cure = "It says file:, label:, and which columns are audio:, visual:, text: or utterance:."
         return [Finding("refused", "descriptions", f"{path} holds {type(values).__name__}, not settings.", cure)]

@@ -26,6 +26,7 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
 from common.datasets.tables.cells import Broken, Cell, place, shortened
 from common.errors import DataError
+from common.unpacking import check_archive
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 
@@ -153,6 +154,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl has no types
 
 def _opened(path: Path, folder: Path) -> Any:
     with _sentences(path):
+        check_archive(path)
         reader = _Reader(path, read_only=True, keep_links=False)
         reader.folder = folder
         reader.read()
