@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from common.device import torch_device
 from common.errors import CacheError
 from common.files import sha256, write_json, written_whole
-from common.models import quiet
+from common.models import check_configuration, quiet
 from common.outside_text import first_fault, in_a_line, json_of
 from common.provenance import provenance
 from common.recipe import Recipe
@@ -51,6 +51,7 @@ def load_trained(model_class: Any, folder: Path, device: str, *, made_by: str) -
     from safetensors import SafetensorError
 
     quiet()
+    check_configuration(folder)
     try:
         model = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from common.files import append_line
 from common.outside_text import json_of
 from common.owner import this_process
 
@@ -25,12 +26,11 @@ class ClipLog:
         self.path = folder / f"log.{own.host}{'-' if own.boot else ''}{own.boot}.jsonl"
 
     def add(self, clip: str, outcome: str, **details: Any) -> None:
-        """Append one line; it is written with a single call, so that two processes of a machine don't mix theirs."""
+        """Append one line."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         line = json.dumps({"time": now, "clip": clip, "outcome": outcome, **details}, ensure_ascii=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+", buffering=0) as file:
-            file.write(_ended(file) + line.encode("utf-8", errors="replace") + b"\n")
+        append_line(self.path, line)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return chain.from_iterable(self.by_machine())
@@ -57,11 +57,3 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(values, dict):
                 yield values
-
-
-def _ended(file: IO[bytes]) -> bytes:
-    """What must come before a new line of an open file: a killed process may have left its own unfinished."""
-    if file.seek(0, 2) == 0:
-        return b""
-    file.seek(-1, 2)
-    return b"" if file.read(1) == b"\n" else b"\n"

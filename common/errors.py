@@ -48,6 +48,10 @@ class MediaError(MavenError):
     """A video, picture or sound that can't be decoded."""
 
 
+class LimitError(MediaError):
+    """A video, picture or sound beyond a limit that can be set: with another limit the same file may pass."""
+
+
 class ModelError(MavenError):
     """A model that can't be found, reached or loaded."""
 

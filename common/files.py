@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from common.partials import partial_name, remove, remove_partials
 __all__ = ["one_at_a_time", "remove_partials", "safe_name", "sha256", "write_json", "write_text", "written_whole"]
 
 _HASH_BLOCK = 1 << 20
+
+#: What Windows takes for a device, whatever follows the first dot.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+
+_NAME_CURE = "Rename it: at most 200 bytes, no leading dot, slash or invisible sign, and no device such as con or nul."
 
 
 @contextlib.contextmanager
@@ -55,6 +61,25 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line of UTF-8 by a single call, so that two processes don't mix theirs; never through a link.
+
+    A line that a killed process left unfinished ends there.
+
+    Raises
+    ------
+    OSError
+        If ``path`` is a symbolic link: where it leads is no business of who writes here.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        size = os.fstat(handle).st_size
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        os.write(handle, b"\n" * torn + line.encode("utf-8", errors="replace") + b"\n")
+    finally:
+        os.close(handle)
+
+
 def sha256(*paths: Path) -> str:
     """SHA-256 of the contents of ``paths``, one after the other, as hex."""
     digest = hashlib.sha256()
@@ -66,11 +91,14 @@ def sha256(*paths: Path) -> str:
 
 
 def safe_name(name: str, source: Path) -> str:
-    """``name`` if it can be the name of one file in any folder; otherwise an error that names ``source``."""
-    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or not name.isprintable()
-    if bad or len(os.fsencode(name)) > 200:
-        said = shortened(str(source), 400)
-        raise DataError(f"{said} can't name a clip.", "Rename it: at most 200 bytes, no leading dot.")
+    """``name`` if it can be the name of one file in any folder; otherwise an error that names ``source``.
+
+    Whoever joins it to a folder stays in that folder. A leading dash is a name like others: names of videos have them,
+    and no command is given a bare one.
+    """
+    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(os.fsencode(name)) > 200
+    if bad or not name.isprintable() or _DEVICE.fullmatch(name):
+        raise DataError(f"{shortened(str(source), 400)} can't name a clip.", _NAME_CURE)
     return name
 
 

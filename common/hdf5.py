@@ -12,19 +12,41 @@ from typing import Any
 import h5py
 import numpy as np
 
+from common.clipfile import CURE, ClipFile
 from common.errors import CacheError
 from common.rows import Array, Rows, blocks, stretches
 from common.schema import SCHEMA_VERSION
 
+__all__ = [
+    "AS_JSON",
+    "CURE",
+    "attributes_of",
+    "check_sums",
+    "check_version",
+    "opened",
+    "texts_of",
+    "values_of",
+    "write_rows",
+]
+
 #: The attribute that names those attributes which are JSON.
 AS_JSON = "as_json"
 
-CURE = "Delete it and run `make embeddings` again; only what is missing is computed."
+#: Characters of one of them; ours have thousands.
+_MOST_JSON = 1 << 24
 
 
 @contextmanager
-def opened(path: Path, *, named: Path | None = None) -> Iterator[h5py.File]:
-    """Open a clip file to read; whatever its damage makes HDF5 say becomes a `CacheError`."""
+def opened(path: Path, *, named: Path | None = None, chunked: bool = False) -> Iterator[ClipFile]:
+    """Open a clip file to read; whatever its damage makes HDF5 say becomes a `CacheError`.
+
+    Parameters
+    ----------
+    named : Path, optional
+        What messages call it.
+    chunked : bool
+        It is an imported table (see `ClipFile`).
+    """
     name = named or path
     if not path.is_file():
         raise CacheError(
@@ -33,38 +55,30 @@ def opened(path: Path, *, named: Path | None = None) -> Iterator[h5py.File]:
     try:
         # Nothing is written in place, so there is nothing to lock; on some network mounts asking for it fails or hangs.
         with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            yield ClipFile(file, path, name, chunked=chunked)
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise CacheError(f"{name} can't be read as HDF5 ({reason}).", CURE) from error
 
 
-def check_version(file: h5py.File, path: Path) -> None:
+def check_version(file: ClipFile, path: Path) -> None:
     """Refuse a file of another schema version."""
-    version = file.attrs.get("schema_version")
+    version = file.attribute("schema_version")
     if version != SCHEMA_VERSION:
         raise CacheError(
             f"{path} was written under schema version {version}; this program reads {SCHEMA_VERSION}.", CURE
         )
 
 
-def attributes_of(file: h5py.File, path: Path) -> dict[str, Any]:
+def attributes_of(file: ClipFile, path: Path) -> dict[str, Any]:
     check_version(file, path)
-    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in file.attrs.items()}
+    values = file.attributes()
     for name in values.pop(AS_JSON, ()):
-        values[str(name)] = json.loads(values[str(name)])
+        text = values[str(name)]
+        if len(text) > _MOST_JSON:
+            raise CacheError(f"{path} is refused: its attribute {name!r} has {len(text)} characters.", CURE)
+        values[str(name)] = json.loads(text)
     return values
-
-
-def datasets_of(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
-    """All datasets by name, each opened once: opening is what costs where files are small."""
-    found: list[tuple[str, h5py.Dataset]] = []
-    file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
-    return found
-
-
-def names_of(file: h5py.File) -> tuple[str, ...]:
-    return tuple(name for name, _ in datasets_of(file))
 
 
 def values_of(dataset: h5py.Dataset) -> Array | list[str]:
@@ -100,8 +114,8 @@ def _crc32_stored(dataset: h5py.Dataset) -> int:
     return check
 
 
-def check_sums(file: h5py.File, path: Path, names: tuple[str, ...]) -> None:
+def check_sums(file: ClipFile, path: Path, names: tuple[str, ...]) -> None:
     for name in names:
-        dataset = file[name]
-        if "crc32" in dataset.attrs and _crc32_stored(dataset) != int(dataset.attrs["crc32"]):
+        check = file.checksum(name)
+        if check is not None and _crc32_stored(file[name]) != check:
             raise CacheError(f"{path}: the bytes of /{name} don't match their checksum.", CURE)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import CacheError
+from common.errors import CacheError, DataError
 from common.files import written_whole
+from common.unpacking import check_arrays
 
 #: Below a run's folder.
 LISTENING = "attention"
@@ -71,6 +72,7 @@ def read_listening(run: Path, clip: str, content: str) -> Listening | None:
     if not path.is_file():
         return None
     try:
+        check_arrays(path)
         with np.load(path, allow_pickle=False) as file:
             if int(file["version"]) != VERSION or str(file["content"]) != content:
                 return None
@@ -78,6 +80,6 @@ def read_listening(run: Path, clip: str, content: str) -> Listening | None:
         shapes = found.strength.shape, found.attended.shape
         if any(len(shape) != 2 or shape[1] != len(found.paths) for shape in shapes) or shapes[0] != shapes[1]:
             raise ValueError(f"{len(found.paths)} paths, strength {shapes[0]}, attended {shapes[1]}")
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, MemoryError, zipfile.BadZipFile, DataError) as error:
         raise CacheError(f"{path} can't be read ({error}).", "Delete it and ask for the attention again.") from error
     return found

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import CacheError, DataError
-from common.files import write_json
+from common.files import safe_name, write_json
 from common.outside_text import first_fault, in_a_line, json_of, shortened
 from common.recipe import fingerprint
 from common.schema import SCHEMA_VERSION, Split
@@ -188,7 +188,11 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError("it names no schema version")
         if (version := values["schema_version"]) != SCHEMA_VERSION:
             raise CacheError(f"{path} has schema version {shortened(version)}, not {SCHEMA_VERSION}.", cure)
-        return _as_manifest().validate_python(values)
+        manifest = _as_manifest().validate_python(values)
+        _check_places(manifest)
+        return manifest
+    except DataError as error:
+        raise CacheError(f"{path} names what no run of this program does: {error.problem}", cure) from error
     except ValidationError as error:
         raise CacheError(f"{path} isn't a manifest of this program ({first_fault(error)}).", cure) from error
     except ValueError as error:
@@ -198,6 +202,18 @@ def read_manifest(folder: Path) -> Manifest:
 @functools.cache
 def _as_manifest() -> TypeAdapter[Manifest]:
     return TypeAdapter(Manifest)
+
+
+def _check_places(manifest: Manifest) -> None:
+    """That no folder or clip of a manifest is a way out of the cache: a manifest may be a stranger's."""
+    videos = manifest.videos
+    for folder in (manifest.folder, *([str(videos["folder"])] if videos else [])):
+        if not folder or folder.startswith("/"):
+            raise DataError(f"{shortened(folder)} is no folder of a cache.", "")
+        for part in folder.split("/"):
+            safe_name(part, Path(folder))
+    for name in (*(clip.id for clip in manifest.clips), *videos.get("clips", ())):
+        safe_name(name, Path(name))
 
 
 def check_splits(manifest: Manifest) -> None:

@@ -7,6 +7,7 @@ comes with a model is never run.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,32 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
+def check_configuration(folder: Path) -> None:
+    """Refuse a ``config.json`` that names code to be fetched: transformers takes attention kernels from the hub.
+
+    Raises
+    ------
+    ModelError
+    """
+    path = folder / "config.json"
+    try:
+        waiting = [json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, RecursionError):
+        return  # whoever loads it says what is wrong with it
+    while waiting:
+        values = waiting.pop()
+        if isinstance(values, list):
+            waiting += values
+        elif isinstance(values, dict):
+            waiting += values.values()
+            for key, value in values.items():
+                if key.endswith("_implementation") and "/" in str(value):
+                    raise ModelError(
+                        f"{path} asks for code from elsewhere: {key} is {str(value)[:100]!r}.",
+                        f"Take {key} out of it; code that comes with a model is never run.",
+                    )
+
+
 def _weights(folder: Path) -> list[Path]:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights or not (folder / "config.json").is_file():
@@ -158,6 +185,7 @@ def _weights(folder: Path) -> list[Path]:
             f"{folder} has no config.json with *.safetensors beside it.",
             "Give a folder written by save_pretrained; other weight formats can run code and are refused.",
         )
+    check_configuration(folder)
     return weights
 
 

@@ -26,8 +26,6 @@ from common.hdf5 import (
     attributes_of,
     check_sums,
     check_version,
-    datasets_of,
-    names_of,
     opened,
     texts_of,
     values_of,
@@ -125,7 +123,7 @@ def read_clip(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Arr
     """Datasets of a clip file by name, checked against their checksums; all of them where ``names`` is None."""
     with opened(path) as file:
         check_version(file, path)
-        wanted = names_of(file) if names is None else names
+        wanted = file.names() if names is None else names
         missing = [name for name in wanted if name not in file]
         if missing:
             raise CacheError(f"{path} lacks {', '.join(missing)}.", CURE)
@@ -185,7 +183,8 @@ def read_locations(path: Path) -> tuple[dict[str, Location], dict[str, Any]]:
     """Where each numeric dataset of a clip file lies, and the file's attributes."""
     with opened(path) as file:
         places = {}
-        for name, dataset in datasets_of(file):
+        for name in file.names():
+            dataset = file[name]
             offset, dtype = dataset.id.get_offset(), dataset.dtype
             if offset is not None and dtype.kind in "biuf":
                 places[name] = Location(offset, dataset.shape, dtype)

@@ -106,9 +106,12 @@ class _Check:
     def __init__(self, settings: Stage1, decode_all: bool) -> None:
         self.notes = Notes()
         self.counts: dict[Split, SplitCount] = defaultdict(SplitCount)
-        self._faces, self._decode_all = settings.faces, decode_all
+        self._faces, self._limits, self._decode_all = settings.faces, settings.decode, decode_all
         self._wants_crops = settings.faces.detector == "crops"
         self._frames: dict[Path, int | None] = {}
+
+    def _video(self, path: Path) -> int | None:
+        return check_video(path, self.notes, decode_all=self._decode_all, limits=self._limits)
 
     def clip(self, clip: Clip) -> None:
         self.counts[clip.split].clips += 1
@@ -116,7 +119,7 @@ class _Check:
             self._utterances(clip)
             for utterance in clip.utterances:
                 if utterance.video is not None:
-                    check_video(utterance.video, self.notes, decode_all=self._decode_all)
+                    self._video(utterance.video)
             return
         labels = self._labels(clip) if clip.annotation is not None else None
         highest = check_crops(clip, self.notes, wanted=self._wants_crops)
@@ -125,7 +128,7 @@ class _Check:
             self._crops_alone(clip, labels, highest)
             return
         if clip.source not in self._frames:  # two people share theirs
-            self._frames[clip.source] = check_video(clip.source, self.notes, decode_all=self._decode_all)
+            self._frames[clip.source] = self._video(clip.source)
         frames = self._frames[clip.source]
         if frames and labels is not None:
             self._fit(clip, labels, frames)

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import av
-
 from common.datasets.survey import Finding, Weight
 from common.errors import MavenError
 from common.files import sha256
 from common.manifest import Clip
 from common.media import decode
+from common.media.container import opened
+from common.recipe import Decode
 from stage1_embeddings import transcript
 from stage1_embeddings.faces import ready
 
@@ -54,14 +54,14 @@ def check_transcript(clip: Clip, notes: Notes) -> None:
         notes.error("fails", "faulty transcripts", error)
 
 
-def check_video(path: Path, notes: Notes, *, decode_all: bool) -> int | None:
+def check_video(path: Path, notes: Notes, *, decode_all: bool, limits: Decode) -> int | None:
     """How many frames a video has, decoded or by its header: 0 where that doesn't say; None if it can't be read."""
     try:
-        info = decode.probe(path)
-        frames = _frames_by_header(path)
+        info = decode.probe(path, limits=limits)
+        frames = _frames_by_header(path, limits)
         if decode_all:
-            claimed, frames = frames, sum(1 for _ in decode.times(path))
-            for _ in decode.sound(path):
+            claimed, frames = frames, sum(1 for _ in decode.times(path, limits=limits))
+            for _ in decode.sound(path, limits=limits):
                 pass
             if claimed not in (0, frames):
                 text = f"{path} has {frames} frames, by its header {claimed}."
@@ -125,9 +125,9 @@ def alike(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield from (group for group in contents.values() if len(group) > 1)
 
 
-def _frames_by_header(path: Path) -> int:
+def _frames_by_header(path: Path, limits: Decode) -> int:
     """The frame count that a container claims, or that its duration and rate come to; 0 for neither."""
-    with av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"}, metadata_errors="replace") as file:
+    with opened(path, limits) as file:
         stream = file.streams.best("video") or file.streams.video[0]
         if stream.frames:
             return int(stream.frames)

@@ -5,7 +5,7 @@ For one clip: `Frames` until the picture ends, `Sound` until the sound ends, the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.media.sound import SoundBlock
-from common.recipe import Faces
+from common.recipe import Decode, Faces
 
 Array = npt.NDArray[Any]
 
@@ -40,6 +40,8 @@ class Task:
         What is wanted.
     keep : bool
         Hand the crops on as PNG too, to be kept.
+    decode : Decode
+        Largest picture, longest video.
     """
 
     key: str
@@ -51,6 +53,7 @@ class Task:
     picture: bool
     sound: bool
     keep: bool
+    decode: Decode = field(default_factory=Decode)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.errors import MavenError
+from common.errors import LimitError, MavenError
 from common.media import decode
 from common.schema import LANDMARKS
 from stage1_embeddings.events import Array, Broken, Ended, Event, Frames, Sound, Task
@@ -50,10 +50,10 @@ class FrontEnd:
             if task.picture:
                 yield from self._frames(task)
             if task.sound and task.source.is_file():
-                yield from (Sound(block) for block in decode.sound(task.source))
+                yield from (Sound(block) for block in decode.sound(task.source, limits=task.decode))
             yield Ended()
         except MavenError as error:
-            yield Broken(error.problem, error.cure, lasting=True)
+            yield Broken(error.problem, error.cure, lasting=not isinstance(error, LimitError))
         except OSError as error:
             reason = f"{error.filename or task.source}: {error.strerror or error}"
             yield Broken(f"{reason}.", "Check the disk and the rights.", lasting=False)
@@ -74,7 +74,8 @@ class FrontEnd:
         faces = task.faces
         choose = select(faces.policy) if faces.policy != "all" else None
         batch = Batch(task.faces.crop_px, task.keep)
-        for frame in track(decode.frames(task.source), self._detector(task), every_frames=faces.every_frames):
+        pictures = decode.frames(task.source, limits=task.decode)
+        for frame in track(pictures, self._detector(task), every_frames=faces.every_frames):
             found: list[Tracked] = list(frame.faces)
             if choose is not None:
                 one = choose(found, frame.picture.shape[1])

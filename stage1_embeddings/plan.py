@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common.errors import CacheError
-from common.files import sha256
+from common.errors import CacheError, DataError
+from common.files import safe_name, sha256
 from common.manifest import CachedClip, Clip
 from common.models import Pretrained
 from common.outside_text import json_of
@@ -150,7 +150,7 @@ class FeaturePlan:
         names = [clip.id]
         if self.settings.faces.policy == "all":
             index = _json_or_none(self.index_path(clip)) or {}
-            names = [str(name) for name in index.get("clips", [])] if index.get("content") == content else []
+            names = tracks_in(index) if index.get("content") == content else []
         entries = []
         for name in names:
             entry = self.entry(clip, name) if (self.folder / f"{name}.h5").exists() else None
@@ -216,6 +216,14 @@ class FeaturePlan:
         if attributes.get(f"fingerprint_{modality}") != self.fingerprints[modality]:
             return False
         return modality != "text" or attributes.get("transcript_sha256", "") == (source.transcript_sha256 or "")
+
+
+def tracks_in(index: Mapping[str, Any]) -> list[str]:
+    """The clips that an index of face tracks names; none where one of them isn't a name in this folder."""
+    try:
+        return [safe_name(str(name), Path(str(name))) for name in index.get("clips", [])]
+    except (DataError, TypeError):
+        return []  # not this program's: it is computed again
 
 
 def _recogniser(settings: Stage1) -> list[Any]:

@@ -199,6 +199,7 @@ class Work:
             picture=picture is not None,
             sound=hearing is not None,
             keep=keep,
+            decode=plan.settings.decode,
         )
 
     def _take(self, task: Task, event: Event) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from common.errors import DataError
 from common.outside_text import lines_of, number_of, shortened
 from common.schema import NOT_ANNOTATED
+from common.unpacking import check_text_size
 
 Labels = npt.NDArray[np.float32]
 
@@ -94,6 +95,7 @@ def fit_to_frames(labels: Labels, frames: int, path: Path) -> tuple[Labels, str 
 
 def _lines(path: Path) -> list[str]:
     """The header and at least one row."""
+    check_text_size(path)
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:

@@ -102,9 +102,9 @@ def _by_header(path: Path) -> tuple[int, float]:
     """Frames and seconds of a video as its container claims them; of a folder of crops, one frame a picture."""
     if path.is_dir():
         return sum(1 for _ in os.scandir(path)), 0.0
-    import av
+    from common.media.container import opened
 
-    with av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file"}, metadata_errors="replace") as file:
+    with opened(path) as file:
         if not file.streams.video:
             raise ValueError("no video stream")
         stream = file.streams.video[0]

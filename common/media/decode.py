@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,20 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import VideoReformatter
 
 from common.errors import MediaError
+from common.media.container import (
+    check_count,
+    check_length,
+    check_piece,
+    check_size,
+    limit_decoder,
+    opened,
+    video_stream,
+)
 from common.media.sound import Audio, SoundBlock, SoundTrack, joined
+from common.recipe import Decode
 from common.timeline import AUDIO_RATE_HZ
 
 __all__ = ["Audio", "SoundBlock", "VideoInfo", "audio", "frames", "probe", "sound", "times"]
-
-#: 8K (DCI). A picture beyond it is refused before it is converted.
-MAX_PIXELS = 8192 * 4320
 
 #: Larger pictures are decoded several at a time. Of 640 x 360 each takes 0.5 ms, and handing it from thread to thread
 #: costs more processor time than that and saves none.
@@ -71,18 +77,24 @@ class VideoInfo:
     codec: str
 
 
-def probe(path: Path) -> VideoInfo:
+#: The limits where no recipe says others.
+_LIMITS = Decode()
+
+
+def probe(path: Path, *, limits: Decode = _LIMITS) -> VideoInfo:
     """Read the header and decode the first frame.
 
     Raises
     ------
     MediaError
         If the file is missing, empty, not readable, or has no video that decodes.
+    LimitError
+        If it is larger or longer than ``limits`` let it be.
     """
-    with _opened(path) as container:
-        stream = _video_stream(container, path)
-        for frame in _decoded(container, stream, path):
-            height, width = _upright(frame, path, MAX_PIXELS, VideoReformatter()).shape[:2]
+    with opened(path, limits) as container:
+        stream = video_stream(container, path)
+        for frame in _decoded(container, stream, path, limits):
+            height, width = _upright(frame, VideoReformatter()).shape[:2]
             rate = stream.average_rate or stream.guessed_rate
             return VideoInfo(
                 path=path,
@@ -95,7 +107,7 @@ def probe(path: Path) -> VideoInfo:
     raise MediaError(f"{path}: its video stream has no frames.", "Check that it plays, or take it out of the data.")
 
 
-def frames(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float, npt.NDArray[np.uint8]]]:
+def frames(path: Path, *, limits: Decode = _LIMITS) -> Iterator[tuple[float, npt.NDArray[np.uint8]]]:
     """Every frame with its presentation time, in presentation order, a few at a time in memory.
 
     The stream is FFmpeg's choice (default streams first, then the larger picture), cover art excepted. No frame is
@@ -105,8 +117,8 @@ def frames(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float,
     Parameters
     ----------
     path : Path
-    max_pixels : int
-        Largest picture that is accepted, in pixels.
+    limits : Decode
+        Largest picture and longest video that are accepted.
 
     Yields
     ------
@@ -120,36 +132,40 @@ def frames(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float,
     MediaError
         As in `probe`, once the first frame is asked for; later, where decoding breaks off (the message says after
         how many frames), where a Matroska file ends before its header says, or where the clock is reset.
+    LimitError
+        If its header, or a frame, is larger or later than ``limits`` let it be.
     """
     # One for all frames: setting swscale up takes longer than converting a frame of 640 x 360 does.
     reformatter = VideoReformatter()
-    for time_s, frame in _clocked(path):
-        yield time_s, _upright(frame, path, max_pixels, reformatter)
+    for time_s, frame in _clocked(path, limits):
+        yield time_s, _upright(frame, reformatter)
 
 
-def times(path: Path) -> Iterator[float]:
+def times(path: Path, *, limits: Decode = _LIMITS) -> Iterator[float]:
     """Presentation time of every frame, as `frames` gives it; the pictures are decoded, but not converted."""
-    return (time_s for time_s, _ in _clocked(path))
+    return (time_s for time_s, _ in _clocked(path, limits))
 
 
-def _clocked(path: Path) -> Iterator[tuple[float, Any]]:
+def _clocked(path: Path, limits: Decode) -> Iterator[tuple[float, Any]]:
     """Decoded frames with their presentation times, strictly increasing."""
-    with _opened(path) as container:
-        stream = _video_stream(container, path)
+    with opened(path, limits) as container:
+        stream = video_stream(container, path)
         first_s = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
-        previous_s, step_s = -math.inf, 0.0
-        for frame in _decoded(container, stream, path):
+        previous_s, step_s, begin_s = -math.inf, 0.0, math.inf
+        for count, frame in enumerate(_decoded(container, stream, path, limits), start=1):
             time_s = frame.time
             if time_s is None:
                 time_s = first_s if math.isinf(previous_s) else previous_s + step_s
             if time_s < previous_s - MAX_STEP_BACK_S:
                 raise _reset_clock(path, "picture", previous_s, time_s)
             time_s = max(time_s, previous_s + NUDGE_S)
-            previous_s, step_s = time_s, _duration_s(frame, stream)
+            previous_s, step_s, begin_s = time_s, _duration_s(frame, stream), min(begin_s, time_s)
+            check_length(path, time_s - begin_s, limits)
+            check_count(path, count, limits)
             yield time_s, frame
 
 
-def sound(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Iterator[SoundBlock]:
+def sound(path: Path, *, rate_hz: int = AUDIO_RATE_HZ, limits: Decode = _LIMITS) -> Iterator[SoundBlock]:
     """The sound of a file as one mono waveform on the clock of its frames, block by block; none where it has none.
 
     Each stretch of sound is placed by its own presentation time: holes are silence and marked, overlaps trimmed.
@@ -159,23 +175,27 @@ def sound(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Iterator[SoundBlock]:
     path : Path
     rate_hz : int
         Rate to resample to (libswresample).
+    limits : Decode
+        Longest video that is accepted.
 
     Raises
     ------
-    MediaError
+    MediaError, LimitError
         As `frames` does, for the sound.
     """
-    with _opened(path) as container:
+    with opened(path, limits) as container:
         video = container.streams.best("video")
         stream = container.streams.best("audio", related=video)
         if stream is None:
             return
-        track = SoundTrack(rate_hz, path)
-        for frame in _decoded(container, stream, path):
+        track, begin_s = SoundTrack(rate_hz, path), math.inf
+        for frame in _decoded(container, stream, path, limits):
             end_s = track.end_s
             time_s = (end_s or 0.0) if frame.time is None else frame.time
             if end_s is not None and time_s < end_s - MAX_STEP_BACK_S:
                 raise _reset_clock(path, "sound", end_s, time_s)
+            begin_s = min(begin_s, time_s)
+            check_length(path, time_s - begin_s, limits)
             yield from track.add(frame, time_s)
         yield from track.close()
 
@@ -185,42 +205,12 @@ def audio(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Audio | None:
     return joined(sound(path, rate_hz=rate_hz))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open ``path`` as a local file, whatever its name looks like."""
-    if not path.is_file():
-        raise MediaError(f"{path}: there is no such file.", "Check the path.")
-    if path.stat().st_size == 0:
-        raise MediaError(f"{path} is empty (0 bytes).", "Fetch it again.")
-    try:
-        # The prefix keeps a name like "12:30.mp4" from being taken for a protocol.
-        container = av.open(
-            f"file:{path.absolute()}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        )
-    except av.FFmpegError as error:
-        raise MediaError(
-            f"{path} can't be read as a video: {error.strerror}.",
-            "Check that it plays and is complete; fetch or convert it again (ffmpeg -i in -c:v libx264 out.mp4).",
-        ) from None
-    with container:
-        yield container
-
-
-def _video_stream(container: Any, path: Path) -> Any:
-    """FFmpeg's best video stream that isn't a cover picture."""
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
-        raise MediaError(f"{path} has no video stream.", "Give a video; a sound file alone has no frames to label.")
-    best = container.streams.best("video")
-    return best if best in streams else streams[0]
-
-
-def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
-    """Frames of one stream up to its end; an error where the stream breaks."""
+def _decoded(container: Any, stream: Any, path: Path, limits: Decode) -> Iterator[Any]:
+    """Frames of one stream up to its end; an error where the stream breaks, or a frame is too large."""
     what = "frames" if stream.type == "video" else "pieces of sound"
     if stream.codec_context is None:
         raise MediaError(f"{path}: FFmpeg has no decoder for its {stream.type}.", "Convert it, to H.264 for instance.")
+    limit_decoder(stream, path, limits)
     small = stream.type == "video" and stream.width * stream.height <= FRAME_THREADS_PIXELS
     stream.thread_type = "SLICE" if small else "AUTO"
     count, time_s = 0, 0.0
@@ -231,6 +221,10 @@ def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
             for frame in packet.decode():
                 if frame.is_corrupt:
                     raise MediaError(_stopped(path, count, what, time_s, "damaged data"), _DAMAGED)
+                if stream.type == "video":
+                    check_size(path, frame.width, frame.height, limits)
+                else:
+                    check_piece(path, frame.samples, frame.sample_rate)
                 count, time_s = count + 1, frame.time or time_s
                 yield frame
     except av.FFmpegError as error:
@@ -259,13 +253,8 @@ def _packets(container: Any, stream: Any, path: Path) -> Iterator[Any]:
         raise MediaError(f"{path} ends after {end_s:.2f} s, but its header says {promised_s:.2f} s.", _DAMAGED)
 
 
-def _upright(frame: Any, path: Path, max_pixels: int, reformatter: Any) -> npt.NDArray[np.uint8]:
+def _upright(frame: Any, reformatter: Any) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB as it should be shown: display matrix applied, in quarter turns and reflections."""
-    if frame.width * frame.height > max_pixels:
-        raise MediaError(
-            f"{path}: its picture has {frame.width} x {frame.height} pixels, more than {max_pixels}.",
-            "Scale it down (ffmpeg -i in -vf scale=1920:-2 out.mp4).",
-        )
     picture: npt.NDArray[np.uint8] = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
     if matrix is None:

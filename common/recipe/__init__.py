@@ -18,16 +18,28 @@ from pydantic import Field, ValidationError, model_validator
 from common.errors import RecipeError
 from common.outside_text import in_a_line, is_file, shortened, yaml_of
 from common.recipe.section import Precision, Section
-from common.recipe.stage1 import AudioEncoder, Encoder, Faces, Speech, Stage1, TextEncoder, VisualEncoder
+from common.recipe.stage1 import (
+    LARGEST_CROP_PX,
+    AudioEncoder,
+    Decode,
+    Encoder,
+    Faces,
+    Speech,
+    Stage1,
+    TextEncoder,
+    VisualEncoder,
+)
 from common.recipe.stage2 import FUSIONS, Fusion, Stage2, TextGuided, Window
 from common.recipe.stage3 import Classifier, Head, Smoothing, Stage3
 from common.recipe.training import Plateau, Training
 from common.schema import SCHEMA_VERSION
 
 __all__ = [
+    "LARGEST_CROP_PX",
     "RECIPES",
     "AudioEncoder",
     "Classifier",
+    "Decode",
     "Encoder",
     "Faces",
     "Fusion",

@@ -1,13 +1,26 @@
-"""Settings of stage 1: faces, encoders, speech."""
+"""Settings of stage 1: limits, faces, encoders, speech."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
 from common.recipe.section import Precision, Section
+
+#: The widest aligned crop.
+LARGEST_CROP_PX: Final = 1024
+
+
+class Decode(Section):
+    """What a video may be, so that a file made to fill memory or time ends in a sentence."""
+
+    # A clip that passes is the same clip under any limit.
+    SPEED_ONLY: ClassVar[frozenset[str]] = frozenset({"max_pixels", "max_duration_s"})
+
+    max_pixels: int = Field(8192 * 4320, ge=1, le=1 << 30, description="of a picture; the default is 8K (DCI)")
+    max_duration_s: float = Field(86_400.0, gt=0, le=1e7, description="of a video, and of its sound")
 
 
 class Faces(Section):
@@ -27,7 +40,7 @@ class Faces(Section):
         "largest", description="whose face: one a frame, each as a clip of its own, or one of two people by their side"
     )
     min_track_s: float = Field(1.0, ge=0, description="policy all: a shorter track makes no clip")
-    crop_px: int = Field(112, ge=32, le=1024)
+    crop_px: int = Field(112, ge=32, le=LARGEST_CROP_PX)
     crops_rate_hz: float | None = Field(None, gt=0, description="frames a second of ready crops without their video")
     keep_crops: bool = Field(False, description="keep the aligned faces, for the next visual encoder")
 
@@ -86,6 +99,7 @@ class Speech(Section):
 
 
 class Stage1(Section):
+    decode: Decode = Decode()
     faces: Faces = Faces()
     visual: VisualEncoder
     audio: AudioEncoder

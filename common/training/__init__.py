@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,14 @@ def fit(
     with contextlib.ExitStack() as ended:  # by its end, an error or Ctrl-C: what is to be seen is brought up to date
         for watcher in watchers:
             ended.callback(watcher.close)
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
+        try:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
+        except UnpicklingError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise TrainingError(
+                f"{resume} holds more than numbers, and isn't read ({reason}).",
+                "Delete it, unless you know where it came from: training then begins anew.",
+            ) from error
     history = by_epoch(trainer.state.log_history)
     return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from common.errors import CacheError
+from common.errors import CacheError, LimitError
+from common.media.picture import decoded
+from common.recipe import LARGEST_CROP_PX
 from common.rows import Rows, Spool
 from common.schema import CROP_END, CROP_FRAME, CROP_PNG, CROP_TRACK, FACE_BOX, FACE_LANDMARKS, FACE_SCORE, TIME
 from common.store import read_rows, write_clip
@@ -20,6 +21,8 @@ from stage1_embeddings.columns import Columns
 from stage1_embeddings.events import Array, Frames
 
 _NUMBERS = (TIME, CROP_FRAME, CROP_TRACK, CROP_END, FACE_BOX, FACE_LANDMARKS, FACE_SCORE)
+
+_CURE = "Delete it; the crops are then made again."
 
 #: Frames of one event that is read back.
 _AT_A_TIME = 64
@@ -92,7 +95,10 @@ def _whole(rows: Rows | list[str]) -> Array:
 
 
 def _read(content: Array, path: Path) -> Array:
-    picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    try:
+        picture = decoded(content, path, LARGEST_CROP_PX**2)
+    except LimitError as error:
+        raise CacheError(error.problem, _CURE) from error
     if picture is None:
-        raise CacheError(f"{path} holds a crop that isn't a PNG.", "Delete it; the crops are then made again.")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        raise CacheError(f"{path} holds a crop that isn't a PNG.", _CURE)
+    return picture

@@ -15,7 +15,8 @@ import numpy as np
 from common.errors import DataError, MediaError
 from common.files import sha256
 from common.media import decode
-from common.recipe import fingerprint
+from common.media.picture import read_picture
+from common.recipe import Decode, fingerprint
 from common.schema import LANDMARKS
 from stage1_embeddings.events import Array, Frames, Task
 
@@ -81,7 +82,7 @@ def frames(task: Task) -> Iterator[Frames]:
     for count, time_s in enumerate(_times(task, max(found) + 1), start=1):
         batch.add_frame(time_s)
         if count - 1 in found:
-            batch.add_face(1, *nowhere, read_crop(found[count - 1], task.faces.crop_px))
+            batch.add_face(1, *nowhere, read_crop(found[count - 1], task.faces.crop_px, task.decode))
         if batch.full:
             yield batch.taken()
     surplus = max(found) + 1 - count
@@ -93,21 +94,22 @@ def frames(task: Task) -> Iterator[Frames]:
     yield batch.taken()
 
 
-def read_crop(path: Path, size_px: int) -> Array:
+def read_crop(path: Path, size_px: int, limits: Decode) -> Array:
     """A ready crop as (size_px, size_px, 3) uint8 RGB, scaled where it has another size."""
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", dtype=np.uint8), cv2.IMREAD_COLOR)
+    picture = read_picture(path, limits.max_pixels)
     if picture is None:
         raise MediaError(f"{path} can't be read as an image.", "Restore it, or delete it: its frame then has no face.")
     if picture.shape[:2] != (size_px, size_px):
         shrinks = min(picture.shape[:2]) > size_px
-        picture = cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=how))
+    return picture
 
 
 def _times(task: Task, highest: int) -> Iterator[float]:
     """Presentation time of each frame."""
     if task.source.is_file():
-        return decode.times(task.source)
+        return decode.times(task.source, limits=task.decode)
     if task.faces.crops_rate_hz is None:
         raise DataError(
             f"{task.source}: ready crops without their video have no clock.",

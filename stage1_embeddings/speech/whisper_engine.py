@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -173,7 +173,7 @@ def _loaded(model: str | Path, device: Any) -> Any:
     try:
         loaded = whisper.load_model(str(path), device=device)
     except (
-        pickle.UnpicklingError,
+        UnpicklingError,
         OSError,
         RuntimeError,
         EOFError,

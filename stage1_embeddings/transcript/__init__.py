@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from common.errors import DataError
+from common.unpacking import check_text_size
 from stage1_embeddings.transcript.cues import webvtt_or_subrip
 from stage1_embeddings.transcript.lines import alignment, is_timed_line, timed_lines
 from stage1_embeddings.transcript.whisper_json import whisper_json
@@ -67,6 +68,7 @@ def read_transcript(path: Path) -> Transcript:
 
 
 def _text(path: Path) -> str:
+    check_text_size(path)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -143,10 +143,12 @@ def _files(folder: Path, clip: Clip, plan: FeaturePlan) -> list[Path]:
     if plan.settings.faces.policy != "all":
         path = folder / f"{clip.id}.h5"
         return [path] if path.exists() else []
+    from stage1_embeddings.plan import tracks_in
+
     try:
         index = json_of((folder / f"{clip.id}{INDEX}").read_text(encoding="utf-8"))
-        return [folder / f"{name}.h5" for name in index["clips"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        return [folder / f"{name}.h5" for name in tracks_in(index)]
+    except (OSError, ValueError, AttributeError):
         return []  # never computed, or cut off: it is computed again
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import CacheError, MavenError
+from common.errors import CacheError, LimitError, MavenError
+from common.recipe import LARGEST_CROP_PX, Decode
 from common.schema import CROP_END, CROP_FRAME, CROP_PNG, FACE_BOX, TIME
-from common.store import read_clip, read_locations
+from common.store import read_clip, read_locations, validate
 from stage1_embeddings.upkeep.clipview import ClipView
 from stage1_embeddings.upkeep.folders import CROPS, folders
 
@@ -111,9 +112,10 @@ def outline(view: ClipView, columns: int) -> tuple[Outline | None, str]:
 
 def _from_crops(view: ClipView, frames: list[int], path: Path) -> list[Glimpse] | None:
     """Glimpses from a file of kept crops; None where it holds other frames or other faces than this clip's."""
-    import cv2
+    from common.media.picture import decoded
 
     try:
+        validate(path, deep=False)
         places, _ = read_locations(path)
         kept: dict[str, Any] = dict(read_clip(path, (TIME, CROP_FRAME, CROP_END, FACE_BOX)))
     except CacheError:
@@ -136,10 +138,13 @@ def _from_crops(view: ClipView, frames: list[int], path: Path) -> list[Glimpse] 
         if frame in chosen:
             index = chosen[frame]
             start = int(kept[CROP_END][index - 1]) if index else 0
-            decoded = cv2.imdecode(np.asarray(content[start : int(kept[CROP_END][index])]), cv2.IMREAD_COLOR)
-            if decoded is None:
+            stop = int(kept[CROP_END][index])
+            try:
+                picture = decoded(np.asarray(content[start:stop]), path, LARGEST_CROP_PX**2)
+            except LimitError:
                 return None
-            picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8)
+            if picture is None:
+                return None
         found.append(Glimpse(frame, picture, frame in chosen))
     return found
 
@@ -171,13 +176,15 @@ def _from_source(view: ClipView, frames: list[int], source: Path, on_frame: Call
 
 
 def _ready(view: ClipView, frame: int, folder: Path) -> Glimpse:
-    import cv2
+    from common.media.picture import read_picture
 
-    decoded = next(
-        (cv2.imread(str(path)) for path in sorted(folder.glob(f"{frame + 1:05d}.*")) if path.is_file()), None
-    )
-    there = decoded is not None and bool(view.present["visual"][frame])
-    return Glimpse(frame, _small(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)) if there else None, there)
+    paths = [path for path in sorted(folder.glob(f"{frame + 1:05d}.*")) if path.is_file()]
+    try:
+        picture = read_picture(paths[0], Decode().max_pixels) if paths else None
+    except LimitError:
+        picture = None
+    there = picture is not None and bool(view.present["visual"][frame])
+    return Glimpse(frame, _small(picture) if picture is not None and there else None, there)
 
 
 def _small(picture: npt.NDArray[Any]) -> Picture:

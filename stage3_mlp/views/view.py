@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.files import safe_name
 from common.listening import Listening, read_listening
 from common.manifest import Manifest
 from common.schema import FACE_BOX, WORD_END, WORD_START, WORD_TEXT
@@ -115,7 +116,8 @@ class _Cached:
 
     @property
     def video(self) -> str:
-        return str(self._attributes["video"])
+        """Names the folder of what is written about the video."""
+        return safe_name(str(self._attributes["video"]), self._path)
 
     def box(self) -> npt.NDArray[np.float32]:
         return np.asarray(CachedArrays(self._path, self._content)[FACE_BOX], dtype=np.float32)

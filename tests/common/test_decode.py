@@ -11,6 +11,7 @@ import pytest
 
 from common.errors import MediaError
 from common.media.decode import audio, frames, probe
+from common.recipe import Decode
 from tests.common.media_files import SHARED, gray, noisy, tone, write_sound, write_video, write_with_pts
 
 TEXT = b"not a video, " * 99
@@ -94,7 +95,7 @@ class TestPictures:
     def test_too_many_pixels(self, tmp_path: Path) -> None:
         path = write_video(tmp_path / "big.mp4", [gray(9)])
         with pytest.raises(MediaError, match=r"64 x 48 pixels, more than 3000.*Scale it down"):
-            next(frames(path, max_pixels=3000))
+            next(frames(path, limits=Decode(max_pixels=3000)))
 
     @pytest.mark.parametrize("films", [0, 3])
     def test_cover_art_is_not_a_video(self, tmp_path: Path, films: int) -> None:

@@ -26,6 +26,8 @@ import numpy.typing as npt
 from common.datasets.tables.cells import Cell
 from common.errors import DataError
 from common.outside_text import in_a_line
+from common.sizes import in_bytes
+from common.unpacking import check_archive, check_unpacked
 
 #: Rows read at a time.
 _TOGETHER = 256
@@ -37,6 +39,12 @@ _DAMAGE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, struct.error, tokenize.TokenError, SyntaxError,
     ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, MemoryError, RuntimeError,
 )  # fmt: skip
+#: Filters that are part of HDF5 or of h5py: gzip, shuffle, checksum, szip, n-bit, scale-offset, lzf.
+_FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
+#: A chunk, or a row, is read as a whole.
+_MOST_CHUNK_BYTES = 1 << 28
+#: Of all texts of a table; more where its file is larger.
+_MOST_CHARACTERS = 1 << 28
 
 
 class Columns(ABC):
@@ -97,6 +105,10 @@ class Npz(Columns):
     def __init__(self, path: Path, columns: Sequence[str], folder: Path) -> None:
         self._arrays: dict[str, _Laid] = {}
         try:
+            check_archive(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} can't be read as .npz ({error}).", "Save it with numpy.savez.") from error
+        try:
             with zipfile.ZipFile(path) as archive:
                 names = [member.removesuffix(_SUFFIX) for member in archive.namelist()]
                 for name in (name for name in names if name in columns):
@@ -136,8 +148,10 @@ class _Laid:
         if self._dtype.hasobject:
             self.close()
             raise DataError("holds Python objects.", "Save it with .astype(float) or .astype(str).")
-        size = self._file.seek(0, os.SEEK_END)
-        if min(self.shape, default=0) < 0 or self._offset + math.prod(self.shape) * self._dtype.itemsize > size:
+        size = self._file.seek(0, os.SEEK_END) - self._offset
+        # Rows without a number in them would still be rows: there could be a thousand billion.
+        claimed = math.prod(self.shape) * self._dtype.itemsize
+        if min(self.shape, default=0) < 0 or claimed > size or max((*self.shape[:1], 0)) > size:
             self.close()
             raise DataError(f"is {self.shape} {self._dtype} by its header, and holds less.", "Save it again.")
 
@@ -172,7 +186,10 @@ class Hdf5(Columns):
         self._file: Any = None
         try:
             self._file = h5py.File(path, "r")
-            self._sets = {name: found for name in columns if (found := _inside(self._file, name, path)) is not None}
+            for name in columns:
+                found = _inside(self._file, name, path)
+                if found is not None:
+                    self._sets[name] = found
             # The others are only named, in messages; those in groups aren't searched for.
             own = [name for name in self._file if isinstance(self._file.get(name, getlink=True), h5py.HardLink)]
             others = [name for name in own if self._file.get(name, getclass=True) is h5py.Dataset]
@@ -191,15 +208,27 @@ class Hdf5(Columns):
             raise DataError(f"{self.path}: {name} holds texts in {found.shape}.", "A column of texts is (N,).")
         try:
             if h5py.check_string_dtype(found.dtype) is not None:
-                return [str(text) for text in np.ravel(found.asstr()[start:stop])]
+                return [self._counted(text, name) for row in range(start, stop) for text in _text(found, row)]
             values = np.asarray(found[start:stop])
         except (OSError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
             raise DataError(f"{self.path}: {name} can't be read ({in_a_line(error)}).", "Restore the file.") from error
         return values if values.ndim == 2 else values.tolist()
 
+    def _counted(self, text: str, name: str) -> str:
+        """A text, unless all of them together are what no table says: each may refer to the same long one."""
+        self._characters += len(text)
+        if self._characters > max(_MOST_CHARACTERS, self.path.stat().st_size):
+            raise DataError(f"{self.path}: the texts of {name} are longer than the file.", "Check where it came from.")
+        return text
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _text(found: Any, row: int) -> list[str]:
+    """The text of a row, alone; none beyond the last."""
+    return [str(text) for text in np.ravel(found.asstr()[row : row + 1])]
 
 
 def _inside(file: Any, name: str, path: Path) -> Any | None:
@@ -216,4 +245,23 @@ def _inside(file: Any, name: str, path: Path) -> Any | None:
         return None
     if place.is_virtual or place.external:
         raise DataError(f"{path}: the numbers of {name} lie in other files.", "Copy them into this one.")
+    _check_storage(place, name, path)
     return place
+
+
+def _check_storage(found: Any, name: str, path: Path) -> None:
+    """Refuse filters that HDF5 would look for among its plugins, and shapes that aren't stored."""
+    how = found.id.get_create_plist()
+    filters = {how.get_filter(index)[0] for index in range(how.get_nfilters())}
+    if other := sorted(filters - _FILTERS):
+        raise DataError(f"{path}: {name} needs the filter {other[0]} of a plugin.", "Save it with gzip, or with none.")
+    if found.shape is None or not found.shape:
+        return  # `rows` says what its shape is
+    stored, claimed = found.id.get_storage_size(), math.prod(found.shape) * found.dtype.itemsize
+    least = claimed if not filters else 0
+    if found.shape[0] > claimed or stored < least:
+        raise DataError(f"{path}: {name} claims to be {found.shape}, in {stored} bytes.", "Save the table again.")
+    row = math.prod(found.chunks or found.shape[1:]) * found.dtype.itemsize
+    if row > _MOST_CHUNK_BYTES:
+        raise DataError(f"{path}: {name} is read {in_bytes(row)} at once.", "Save it in smaller chunks.")
+    check_unpacked(path, stored, claimed, name)

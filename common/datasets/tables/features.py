@@ -80,7 +80,7 @@ class TableFeatures:
 
     def width(self, modality: Modality) -> int:
         """How many numbers a row has; 0 where the table has none of this modality."""
-        with opened(self.path) as file:
+        with opened(self.path, chunked=True) as file:
             dataset = file.get(_name(modality))
             return int(dataset.shape[1]) if dataset is not None else 0
 
@@ -94,14 +94,14 @@ class TableFeatures:
         mask : (n,) bool
             Where they are there.
         """
-        with opened(self.path) as file:
+        with opened(self.path, chunked=True) as file:
             dataset = file[_name(modality)]
             values = _picked(dataset, numbers)
         return values, ~np.isnan(values).any(axis=1)
 
     def identity(self, numbers: Sequence[int]) -> str:
         """SHA-256, as hex, over all features of these rows; empty where none of them has any."""
-        with opened(self.path) as file:
+        with opened(self.path, chunked=True) as file:
             digests = _picked(file["digest"], numbers)
         if all(digest.tobytes() == NOTHING for digest in digests):
             return ""
@@ -109,13 +109,13 @@ class TableFeatures:
 
     def parts(self) -> Parts:
         """Modality to its columns and their widths, in the order in which they are joined."""
-        with opened(self.path) as file:
-            found: Parts = json.loads(file.attrs["parts"])
+        with opened(self.path, chunked=True) as file:
+            found: Parts = json.loads(file.attribute("parts"))
         return found
 
     def held(self) -> dict[Modality, int]:
         """How many rows have each modality that the table has columns of."""
-        with opened(self.path) as file:
+        with opened(self.path, chunked=True) as file:
             return {
                 modality: sum(
                     int((~np.isnan(dataset[start:stop, 0])).sum()) for start, stop in stretches(dataset.shape)
@@ -126,12 +126,12 @@ class TableFeatures:
 
     def remarks(self) -> tuple[str, ...]:
         """What was noticed when the table was read."""
-        with opened(self.path) as file:
-            return tuple(json.loads(file.attrs["remarks"]))
+        with opened(self.path, chunked=True) as file:
+            return tuple(json.loads(file.attribute("remarks")))
 
     def records(self) -> tuple[list[Record], Digests]:
         """What the rows say besides, and the (N, 32) uint8 digests of their features."""
-        with opened(self.path) as file:
+        with opened(self.path, chunked=True) as file:
             texts = {name: texts_of(file[name]) for name in _TEXTS}
             numbers, orders = file["number"][()].tolist(), file["order"][()].tolist()
             digests = file["digest"][()]

@@ -29,6 +29,7 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from common.datasets.tables.cells import Broken, Cell, place
 from common.errors import DataError
 from common.outside_text import in_a_line, shortened
+from common.unpacking import check_archive
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
 
@@ -162,6 +163,7 @@ class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl has no types
 
 def _opened(path: Path, folder: Path) -> Any:
     with _sentences(path):
+        check_archive(path)
         reader = _Reader(path, read_only=True, keep_links=False)
         reader.folder = folder
         reader.read()
