@@ -35,7 +35,7 @@ from stage1_embeddings.brought import Brought
 from stage1_embeddings.cache_index.index import CacheIndex, blocks_of
 from stage1_embeddings.cache_index.inputs import Beside, seen
 from stage1_embeddings.cache_index.making import made_from, record_of
-from stage1_embeddings.cache_index.record import Record
+from stage1_embeddings.cache_index.record import Record, begins, from_line
 from stage1_embeddings.encoders import audio, text, visual
 from stage1_embeddings.encoders.resolve import GIVEN, NONE, resolve
 from stage1_embeddings.source import Source, source_of_utterances, source_of_video
@@ -181,14 +181,21 @@ class FeaturePlan:
 
         Nothing is opened. None says nothing: `source` and `done` find out.
         """
+        for clip, line in self.unchanged_lines(clips):
+            yield clip, from_line(line) if line else None
+
+    def unchanged_lines(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, bytes | None]]:
+        """As `unchanged`, the records as lines of the index."""
         beside, faces = Beside(), self.settings.faces
         sees = faces.policy != "all" and faces.detector != "crops"
         for block in blocks_of(clips):
-            records = self.index.fresh([clip.id for clip in block]) if sees else {}
+            lines = self.index.lines([clip.id for clip in block]) if sees else {}
             for clip in block:
-                record = records.get(clip.id)
-                same = record is not None and record.seen != "" and record.seen == seen(clip, beside)
-                yield clip, record if same else None
+                line, file = lines.get(clip.id), None
+                if line is not None and (file := self.index.identity(clip.id)):
+                    shown = seen(clip, beside)
+                    line = line if shown and begins(line, file, shown) else None
+                yield clip, line if file else None
 
     def _read(self, name: str, source: Source) -> Record:
         """A file's record, from the file."""

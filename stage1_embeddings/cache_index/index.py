@@ -63,8 +63,9 @@ class CacheIndex:
     def fresh(self, names: Iterable[str]) -> dict[str, Record]:
         """Records of these names whose files are there, unchanged."""
         found = {}
-        for name, record in self.find(names).items():
-            if record[1:4] == self.identity(name):
+        for name, line in self.lines(names).items():
+            record = from_line(line)
+            if record is not None and record.name == name and record.file == self.identity(name):
                 found[name] = record
         return found
 
@@ -72,14 +73,13 @@ class CacheIndex:
         """Of the file as it is now; None where there is none."""
         return identity(f"{self._clips}/{name}.h5")
 
-    def find(self, names: Iterable[str]) -> dict[str, Record]:
-        """Records of these names, whatever became of their files."""
+    def lines(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The lines of these names, unread, whatever became of their files."""
         self._open()
-        found: dict[str, Record] = {}
+        found: dict[str, bytes] = {}
         for block in blocks_of(names):
-            lines = self._lines(block) if self._merged else []
-            lines += [self._held[name] for name in block if name in self._held]
-            found |= {record.name: record for line in lines if (record := from_line(line))}
+            found |= self._find(block) if self._merged else {}
+            found |= {name: self._held[name] for name in block if name in self._held}
         return found
 
     def add(self, record: Record) -> None:
@@ -193,14 +193,14 @@ class CacheIndex:
                 sizes += max(0, path.stat().st_size - start)
         return sizes
 
-    def _lines(self, names: list[str]) -> list[bytes]:
+    def _find(self, names: list[str]) -> dict[str, bytes]:
         assert self._merged is not None
         try:
             return self._merged.find(names)
         except sqlite3.Error as error:
             self._say_damaged(error)
             self._merged = None
-            return []
+            return {}
 
     def _say_damaged(self, error: Exception) -> None:
         _log.warning("%s can't be used (%s); it is made again.", self._folder / MERGED, error)

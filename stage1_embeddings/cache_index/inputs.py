@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from itertools import islice
 
 from common.manifest import Clip
 from stage1_embeddings.cache_index.record import look
@@ -31,33 +31,35 @@ class Beside:
         self._listed: dict[str, set[str]] = {}
         self._room = _MOST_NAMES
 
-    def of(self, video: str) -> Iterator[str]:
-        """Suffixes that a file of the video's name has."""
-        stem = _stem(video)
-        own = video[len(stem) :]
-        folder, name = os.path.split(stem)
+    def of(self, video: str) -> list[str]:
+        """Files of the video's name that end as transcripts do."""
+        cut = video.rfind("/")
+        folder = video[:cut] if cut > 0 else video[: cut + 1] or "."
         names = self._names(folder)
         if names is not None and not names:
-            return
-        for suffix in SUFFIXES:
-            if suffix != own and (look(stem + suffix) is not None if names is None else name + suffix in names):
-                yield suffix
+            return []
+        stem = _stem(video)
+        others = [stem + suffix for suffix in SUFFIXES if stem + suffix != video]
+        if names is None:
+            return [path for path in others if look(path) is not None]
+        return [path for path in others if path[cut + 1 :] in names]
 
     def _names(self, folder: str) -> set[str] | None:
         """Names in a folder that end as transcripts do; None where it isn't listed."""
-        if folder in self._listed or self._room <= 0:
-            return self._listed.get(folder)
+        listed = self._listed.get(folder)
+        if listed is not None or self._room <= 0:
+            return listed
         self._asked[folder] = self._asked.get(folder, 0) + 1
         if self._asked[folder] < _WORTH_LISTING:
             return None
-        found = set()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(SUFFIXES):
-                    found.add(entry.name)
-                    if len(found) > self._room:
-                        self._room = 0
-                        return None
+        try:
+            with os.scandir(folder) as entries:
+                found = set(islice((entry.name for entry in entries if entry.name.endswith(SUFFIXES)), self._room + 1))
+        except OSError:
+            return None
+        if len(found) > self._room:
+            self._room = 0
+            return None
         self._room -= len(found) + 1
         self._listed[folder] = found
         return found
@@ -71,19 +73,19 @@ def seen(clip: Clip, beside: Beside | None = None) -> str:
     if clip.utterances:
         return ""
     video = os.fspath(clip.source)
-    stem = _stem(video)
-    places = [(suffix, stem + suffix) for suffix in (beside or Beside()).of(video)]
+    places = (beside or Beside()).of(video)
     if clip.annotation is not None:
-        places.append(("labels", os.fspath(clip.annotation)))
+        places.append(os.fspath(clip.annotation))
     status = look(video)
     if status is None or not stat.S_ISREG(status.st_mode):
         return ""
     newest, found = status.st_mtime_ns, f"{clip.side or ''} {status.st_size} {status.st_mtime_ns}"
-    for what, path in places:
+    for path in places:
         status = look(path)
         if status is None:
             return ""
         newest = max(newest, status.st_mtime_ns)
+        what = "labels" if path is places[-1] and clip.annotation is not None else path[path.rfind(".") :]
         found += f" {what} {status.st_size} {status.st_mtime_ns}"
     return found if newest < time.time_ns() - _SETTLED_NS else ""
 

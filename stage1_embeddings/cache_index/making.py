@@ -18,21 +18,9 @@ def record_of(
     ----------
     source : the clip's inputs as they are now, if the file was made from them; otherwise its content tells
     """
-    record = Record(
-        name,
-        *file,
-        frames,
-        labelled,
-        float(attributes.get("frame_rate_hz", 0.0)),
-        *(str(attributes.get(key, "")) for key in ("content", "pictured", "features_sha256")),
-        source_sha256="",
-        source_size=0,
-        source_mtime_ns=0,
-        crops_sha256="",
-        crops_listing="",
-        transcript="",
-        seen="",
-    )
+    content, pictured, features = (str(attributes.get(key, "")) for key in ("content", "pictured", "features_sha256"))
+    rate_hz = float(attributes.get("frame_rate_hz", 0.0))
+    record = Record(*file, "", name, frames, labelled, rate_hz, content, pictured, features)
     return made_from(record, source)
 
 

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from stage1_embeddings.cache_index.record import from_line
 from stage1_embeddings.cache_index.segment import lines_of
 
 _TABLES = (
@@ -41,10 +42,18 @@ class Merged:
             self.close()
             raise
 
-    def find(self, names: Sequence[str]) -> list[bytes]:
-        """The lines of these names, in any order."""
+    def find(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The lines of these names."""
         marks = ",".join("?" * len(names))
-        return [line for (line,) in self._database.execute(f"SELECT line FROM files WHERE name IN ({marks})", names)]
+        return dict(self._database.execute(f"SELECT name, line FROM files WHERE name IN ({marks})", names).fetchall())
+
+    def check(self) -> str | None:
+        """What is wrong with the file, read whole; None where nothing is."""
+        words = str(self._database.execute("PRAGMA quick_check(1)").fetchone()[0])
+        if words != "ok":
+            return " ".join(words.split())
+        bad = sum(from_line(line) is None for (line,) in self._database.execute("SELECT line FROM files"))
+        return f"{bad} of its records don't fit their checksums" if bad else None
 
     def close(self) -> None:
         self._database.close()

@@ -74,12 +74,12 @@ def status(
 @_cache_option
 @_json_option
 def verify(delete: bool, cache: Path, as_json: bool) -> None:
-    """Read every clip file whole: checksums, shapes, masks, clocks. Names each that is damaged."""
+    """Read every clip file whole: checksums, shapes, masks, clocks. Names each that is damaged, or not as its index."""
     from tqdm import tqdm
 
     from common.sizes import in_bytes
     from stage1_embeddings.upkeep.folders import check_cache
-    from stage1_embeddings.upkeep.verify import Damage, every_file
+    from stage1_embeddings.upkeep.verify import Damage, every_file, verify_indexes
     from stage1_embeddings.upkeep.verify import verify as read_whole
 
     def tell(damage: Damage) -> None:
@@ -90,6 +90,7 @@ def verify(delete: bool, cache: Path, as_json: bool) -> None:
     files = every_file(cache)
     size = sum(path.stat().st_size for path in files)
     found = read_whole(tqdm(files, unit="clip", leave=False, disable=None), delete=delete, on_damage=tell)
+    found += verify_indexes(cache, delete=delete, on_damage=tell)
     values = {
         "files": len(files),
         "bytes": size,

@@ -78,7 +78,11 @@ def due(settings: Stage1, data: Path | None, cache: Path) -> tuple[str | None, l
     plan = feature_plan(settings_for(settings, dataset), dataset, cache)
     others = [folder for folder in folders(cache, FEATURES) if folder != plan.folder]
     failed = {failure.id: failure.problem for failure in failures(plan.folder)}
-    found = [_with_failure(_due(clip, plan, others), failed.get(clip.id)) for clip in clips]
+    found = [
+        _with_failure(Due(clip.id, "done") if record else _due(clip, plan, others), failed.get(clip.id))
+        for clip, record in plan.unchanged(clips)
+    ]
+    plan.index.close()
     return plan.folder.relative_to(cache).as_posix(), found
 
 
