@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from common.datasets import Data, open_dataset
 from common.errors import CacheError, MavenError
 from common.manifest import Clip
+from common.recipe import Stage1
+from stage1_embeddings.brought import feature_plan, settings_for
+from stage1_embeddings.encoders.resolve import miniatures_are_made
 from stage1_embeddings.plan import FeaturePlan
 from stage1_embeddings.quarantine import Quarantine
 
@@ -20,6 +25,23 @@ def left(plan: FeaturePlan, clips: Iterable[Clip], *, retry_failed: bool = False
     for clip, line in plan.unchanged_lines(clips):
         if line is None and _is_left(clip, plan, quarantine):
             yield clip
+
+
+def left_of(settings: Stage1, data: Data, cache: Path) -> Iterator[Clip]:
+    """The same, of a data set under a recipe's stage 1.
+
+    Raises
+    ------
+    MavenError
+        As `open_dataset` and the encoders' resolution do.
+    """
+    dataset = open_dataset(data, cache, lambda text: None)
+    if not miniatures_are_made(settings, cache):
+        yield from dataset.clips
+        return
+    plan = feature_plan(settings_for(settings, dataset), dataset, cache)
+    yield from left(plan, dataset.clips)
+    plan.index.close()
 
 
 def _is_left(clip: Clip, plan: FeaturePlan, quarantine: Quarantine | None) -> bool:

@@ -1,4 +1,4 @@
-"""Commands that look after the cache: status, verify, inspect, prune.
+"""Commands that look after the cache: status, left, verify, inspect, prune.
 
 Exit codes: 0 all is well; 1 something is wrong (a damaged file, a manifest that can't be read); 2 wrong usage.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from common.command import say
+from common.command import recipe_options, say
 from common.errors import UsageError
 
 _cache_option = click.option(
@@ -67,6 +67,19 @@ def status(
         lines += ["", *due_in_words(folder, clips)]
     _answer(values, lines, as_json)
     sys.exit(1 if found.wrong else 0)
+
+
+@click.command()
+@recipe_options
+@click.option("--data", type=click.Path(path_type=Path), default=None, help="The recipe's data, as with extract.")
+@_cache_option
+def left(recipe: str, overrides: tuple[str, ...], data: Path | None, cache: Path) -> None:
+    """Names of the clips that are left to do, one a line. Those that are set aside aren't."""
+    from common.recipe import load_recipe
+    from stage1_embeddings.left import left_of
+
+    for clip in left_of(load_recipe(recipe, overrides).stage1, data, cache):
+        click.echo(clip.id)
 
 
 @click.command()
