@@ -14,6 +14,7 @@ from stage1_embeddings.brought import feature_plan, settings_for
 from stage1_embeddings.encoders.resolve import miniatures_are_made
 from stage1_embeddings.plan import FeaturePlan
 from stage1_embeddings.quarantine import Quarantine
+from stage1_embeddings.unchanged import unchanged_lines
 
 
 def left(plan: FeaturePlan, clips: Iterable[Clip], *, retry_failed: bool = False) -> Iterator[Clip]:
@@ -22,7 +23,7 @@ def left(plan: FeaturePlan, clips: Iterable[Clip], *, retry_failed: bool = False
     Clips that are set aside aren't left, unless ``retry_failed``. What the index knows isn't opened.
     """
     quarantine = None if retry_failed else Quarantine(plan.folder)
-    for clip, line in plan.unchanged_lines(clips):
+    for clip, line in unchanged_lines(plan, clips):
         if line is None and _is_left(clip, plan, quarantine):
             yield clip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,9 @@ from common.schema import (
 )
 from common.store import read_attributes, read_rows, read_summary, validate
 from stage1_embeddings.brought import Brought
-from stage1_embeddings.cache_index.index import CacheIndex, blocks_of
-from stage1_embeddings.cache_index.inputs import Beside, seen
+from stage1_embeddings.cache_index.index import CacheIndex
 from stage1_embeddings.cache_index.making import made_from, record_of
-from stage1_embeddings.cache_index.record import Record, begins, from_line
+from stage1_embeddings.cache_index.record import Record
 from stage1_embeddings.encoders import audio, text, visual
 from stage1_embeddings.encoders.resolve import GIVEN, NONE, resolve
 from stage1_embeddings.source import Source, source_of_utterances, source_of_video
@@ -175,27 +174,6 @@ class FeaturePlan:
         if record.content == self.part_content(clip, name, self.content(clip, source)):
             self.index.add(record)
         return record.entry(clip)
-
-    def unchanged(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, Record | None]]:
-        """Each clip, with the record of its file where a look at folders shows that neither it nor its inputs changed.
-
-        Nothing is opened. None says nothing: `source` and `done` find out.
-        """
-        for clip, line in self.unchanged_lines(clips):
-            yield clip, from_line(line) if line else None
-
-    def unchanged_lines(self, clips: Iterable[Clip]) -> Iterator[tuple[Clip, bytes | None]]:
-        """As `unchanged`, the records as lines of the index."""
-        beside, faces = Beside(), self.settings.faces
-        sees = faces.policy != "all" and faces.detector != "crops"
-        for block in blocks_of(clips):
-            lines = self.index.lines([clip.id for clip in block]) if sees else {}
-            for clip in block:
-                line, file = lines.get(clip.id), None
-                if line is not None and (file := self.index.identity(clip.id)):
-                    shown = seen(clip, beside)
-                    line = line if shown and begins(line, file, shown) else None
-                yield clip, line if file else None
 
     def _read(self, name: str, source: Source) -> Record:
         """A file's record, from the file."""

@@ -26,6 +26,7 @@ from stage1_embeddings.quarantine import Quarantine
 from stage1_embeddings.source import Source
 from stage1_embeddings.tools import Tools
 from stage1_embeddings.transcript import read_transcript
+from stage1_embeddings.unchanged import unchanged
 from stage1_embeddings.utterances import Gathered, UtterancesInHand
 from stage1_embeddings.workers import supply
 from stage1_embeddings.writing import write_clips
@@ -92,7 +93,7 @@ class Work:
     def look(self, clip: Clip) -> bool:
         """Enter a clip into the tally if it is done or set aside; whether it is. Computes nothing."""
         try:
-            for _, record in self._plan.unchanged([clip]):
+            for _, record in unchanged(self._plan, [clip]):
                 if record is not None:
                     self._enter(clip, record.transcript, [record.entry(clip)])
                     return True
@@ -103,7 +104,7 @@ class Work:
 
     def _tasks(self, clips: Sequence[Clip]) -> Iterator[Task | None]:
         later: list[tuple[Clip, Source]] = []
-        for clip, record in self._plan.unchanged(clips):
+        for clip, record in unchanged(self._plan, clips):
             if record is not None:
                 self._enter(clip, record.transcript, [record.entry(clip)])
                 self._progress.clip("", quiet=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -62,12 +63,25 @@ class CacheIndex:
 
     def fresh(self, names: Iterable[str]) -> dict[str, Record]:
         """Records of these names whose files are there, unchanged."""
+        lines = self.lines(names)
+        files = self.identities(lines)
         found = {}
-        for name, line in self.lines(names).items():
-            record = from_line(line)
-            if record is not None and record.name == name and record.file == self.identity(name):
+        for name, line in lines.items():
+            record = from_line(line) if name in files else None
+            if record is not None and record.name == name and record.file == files[name]:
                 found[name] = record
         return found
+
+    def identities(self, names: Iterable[str]) -> dict[str, Identity]:
+        """Of the files as they are now, of those that are there."""
+        try:
+            folder = os.open(self._clips, os.O_RDONLY)  # the way to it is gone once, not for each
+        except OSError:
+            return {}
+        try:
+            return {name: found for name in names if (found := identity(f"{name}.h5", folder)) is not None}
+        finally:
+            os.close(folder)
 
     def identity(self, name: str) -> Identity | None:
         """Of the file as it is now; None where there is none."""

@@ -76,13 +76,14 @@ def due(settings: Stage1, data: Path | None, cache: Path) -> tuple[str | None, l
     if not miniatures_are_made(settings, cache):
         return None, [Due(clip.id, "never") for clip in clips]
     from stage1_embeddings.brought import feature_plan, settings_for
+    from stage1_embeddings.unchanged import unchanged
 
     plan = feature_plan(settings_for(settings, dataset), dataset, cache)
     others = [folder for folder in folders(cache, FEATURES) if folder != plan.folder]
     failed = {failure.id: failure.problem for failure in failures(plan.folder)}
     found = [
         _with_failure(Due(clip.id, "done") if record else _due(clip, plan, others), failed.get(clip.id))
-        for clip, record in plan.unchanged(clips)
+        for clip, record in unchanged(plan, clips)
     ]
     plan.index.close()
     return plan.folder.relative_to(cache).as_posix(), found
