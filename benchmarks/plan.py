@@ -1,6 +1,7 @@
 """What a data set costs on a GPU: arithmetic, nothing is measured. docs/performance.md says where its numbers are from.
 
 python -m benchmarks.plan [--frames 3000000] [--cores 16] [--peak-tflops 989]
+python -m benchmarks.plan --videos 60000     of very many: hours, bytes, files, dollars (docs/scaling.md)
 """
 
 from __future__ import annotations
@@ -90,7 +91,13 @@ def text(frames: float, cores: int, cards: tuple[Card, ...] = CARDS) -> str:
 @click.option("--frames", default=3_000_000, show_default=True)
 @click.option("--cores", default=16, show_default=True)
 @click.option("--peak-tflops", type=float, default=None, help="Of another card, in bfloat16 without sparsity.")
-def main(frames: int, cores: int, peak_tflops: float | None) -> None:
+@click.option("--videos", multiple=True, type=click.IntRange(min=1), help="Of so many videos; a column for each.")
+def main(frames: int, cores: int, peak_tflops: float | None, videos: tuple[int, ...]) -> None:
+    if videos:
+        from benchmarks.plan_videos import table
+
+        click.echo(table(videos))
+        return
     cards = CARDS if peak_tflops is None else (Card("this card", 1e12 * peak_tflops),)
     click.echo(text(frames, cores, cards))
 

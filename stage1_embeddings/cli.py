@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say
-from stage1_embeddings.upkeep.cli import inspect, prune, status, verify
+from stage1_embeddings.upkeep.cli import inspect, left, prune, status, verify
 
 if TYPE_CHECKING:
     from common.manifest import Protocol
@@ -121,5 +121,5 @@ def check_data(
     raise SystemExit(0 if check.passed else 1)
 
 
-for command in (status, verify, inspect, prune):
+for command in (status, left, verify, inspect, prune):
     main.add_command(command)

@@ -33,6 +33,9 @@ from common.schema import (
 )
 from common.store import read_attributes, read_rows, read_summary, validate
 from stage1_embeddings.brought import Brought
+from stage1_embeddings.cache_index.index import CacheIndex
+from stage1_embeddings.cache_index.making import made_from, record_of
+from stage1_embeddings.cache_index.record import Record
 from stage1_embeddings.encoders import audio, text, visual
 from stage1_embeddings.encoders.resolve import GIVEN, NONE, resolve
 from stage1_embeddings.source import Source, source_of_utterances, source_of_video
@@ -49,9 +52,6 @@ GROUPS: dict[Modality, tuple[str, ...]] = {
 }
 LABELS = (VALENCE, AROUSAL, EMOTION)
 
-#: A dialogue of so many utterances is known by their words: "Hey." is said in many.
-KNOWN_BY_UTTERANCES = 3
-
 
 class FeaturePlan:
     """Fingerprints of stage 1's settings, and where the files they shape lie.
@@ -67,6 +67,7 @@ class FeaturePlan:
     fingerprints : modality to 16 hex digits
         Over everything that shapes that modality's numbers: settings, the encoder's identity, code versions.
     folder : ``cache/features/<fingerprint of the three>``
+    index : what is known of the files in it without opening them
     """
 
     def __init__(self, settings: Stage1, cache: Path, brought: Brought | None = None) -> None:
@@ -95,6 +96,7 @@ class FeaturePlan:
             for modality, found in self.resolved.items()
         }
         self.folder = cache / "features" / fingerprint(self.fingerprints)
+        self.index = CacheIndex(self.folder)
 
     def path(self, clip: Clip) -> Path:
         return self.folder / f"{clip.id}.h5"
@@ -133,7 +135,9 @@ class FeaturePlan:
         """
         if clip.utterances:
             return source_of_utterances(clip, self.brought.features)
-        known = _attributes_or_none(self.path(clip)) or _json_or_none(self.index_path(clip)) or {}
+        record = self.index.fresh([clip.id]).get(clip.id)
+        known = record.known() if record else _attributes_or_none(self.path(clip))
+        known = known or _json_or_none(self.index_path(clip)) or {}
         return source_of_video(clip, known, wants_crops=self.settings.faces.detector == "crops")
 
     def done(self, clip: Clip, source: Source) -> list[CachedClip]:
@@ -151,22 +155,32 @@ class FeaturePlan:
         if self.settings.faces.policy == "all":
             index = _json_or_none(self.index_path(clip)) or {}
             names = tracks_in(index) if index.get("content") == content else []
+        records = self.index.fresh(names)
         entries = []
         for name in names:
-            entry = self.entry(clip, name) if (self.folder / f"{name}.h5").exists() else None
-            if entry is None or entry.content != self.part_content(clip, name, content):
+            record = records.get(name)
+            if record is None and not (self.folder / f"{name}.h5").exists():
                 return []
-            entries.append(entry)
+            now = made_from(record, source) if record else self._read(name, source)
+            if now.content != self.part_content(clip, name, content):
+                return []
+            if record != now:
+                self.index.add(now)
+            entries.append(now.entry(clip))
         return entries
 
-    def entry(self, clip: Clip, name: str) -> CachedClip:
-        """What the manifest says of the file ``name`` of a clip."""
+    def entry(self, clip: Clip, name: str, source: Source) -> CachedClip:
+        """What the manifest says of the file ``name`` of a clip, which was just made from ``source``."""
+        record = self._read(name, source)
+        if record.content == self.part_content(clip, name, self.content(clip, source)):
+            self.index.add(record)
+        return record.entry(clip)
+
+    def _read(self, name: str, source: Source) -> Record:
+        """A file's record, from the file."""
+        before = self.index.identity(name) or (0, 0, 0)
         attributes, frames, labelled = read_summary(self.folder / f"{name}.h5")
-        content, video = str(attributes.get("content", "")), str(attributes.get("pictured", ""))
-        if clip.utterances:
-            features = str(attributes.get("features_sha256", ""))
-            video = fingerprint(video, features) if features or frames >= KNOWN_BY_UTTERANCES else ""
-        return CachedClip(name, clip.split, str(clip.source), frames, labelled, content, video, clip.group)
+        return record_of(name, before, attributes, frames, labelled=labelled, source=source)
 
     def part_content(self, clip: Clip, name: str, content: str) -> str:
         """The ``content`` of the file ``name``: that of the clip, or of one face track of it."""

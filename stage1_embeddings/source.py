@@ -14,6 +14,7 @@ from common.files import sha256
 from common.manifest import Clip, Utterance
 from stage1_embeddings import transcript
 from stage1_embeddings.brought import RowFeatures
+from stage1_embeddings.cache_index.inputs import seen
 from stage1_embeddings.faces import ready
 
 
@@ -24,7 +25,7 @@ class Source:
     For ready crops without a video, these are the number of files and the folder's time of change, and ``sha256`` is
     that of ``crops_sha256``. For a clip that comes as text they are the number of its rows and 0; ``sha256`` is that of
     its texts, ``annotation_sha256`` that of its labels and ``features_sha256`` that of the features that the data set
-    brings for it, whatever else is in their table.
+    brings for it, whatever else is in their table. ``seen`` is what a look at the inputs showed before they were read.
     """
 
     sha256: str
@@ -36,6 +37,7 @@ class Source:
     transcript_sha256: str | None
     annotation_sha256: str | None
     features_sha256: str = ""
+    seen: str = ""
 
 
 def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) -> Source:
@@ -53,6 +55,7 @@ def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) 
     place = clip.source
     if place.is_dir() and not wants_crops:
         raise DataError(f"{place} has ready crops only, no video.", "Set stage1.faces.detector: crops.")
+    shown = "" if wants_crops else seen(clip)  # first: what changes from here on differs from it
     status = place.stat()
     size = status.st_size if place.is_file() else len(list(place.iterdir()))
     same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, status.st_mtime_ns)
@@ -70,6 +73,7 @@ def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) 
         transcript=beside,
         transcript_sha256=sha256(beside) if beside else None,
         annotation_sha256=sha256(clip.annotation) if clip.annotation else None,
+        seen=shown,
     )
 
 

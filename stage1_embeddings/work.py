@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from common.clip_log import ClipLog
 from common.datasets import affwild2
@@ -26,6 +27,7 @@ from stage1_embeddings.quarantine import Quarantine
 from stage1_embeddings.source import Source
 from stage1_embeddings.tools import Tools
 from stage1_embeddings.transcript import read_transcript
+from stage1_embeddings.unchanged import unchanged
 from stage1_embeddings.utterances import Gathered, UtterancesInHand
 from stage1_embeddings.workers import supply
 from stage1_embeddings.writing import write_clips
@@ -61,6 +63,7 @@ class Work:
         self.tally = Tally()
         self._plan, self._tools, self._say = plan, tools, say
         self._workers, self._retry_failed = workers, retry_failed
+        plan.index.keep()
         self._claims = Claims(plan.folder)
         self._quarantine = Quarantine(plan.folder)
         self._log = ClipLog(plan.folder)
@@ -85,11 +88,16 @@ class Work:
             for job in self._jobs.values():
                 job.hand.close()
             self._claims.release_all()
+            self._plan.index.close()
             self._progress.close()
 
     def look(self, clip: Clip) -> bool:
         """Enter a clip into the tally if it is done or set aside; whether it is. Computes nothing."""
         try:
+            for _, record in unchanged(self._plan, [clip]):
+                if record is not None:
+                    self._enter(clip, record.transcript, [record.entry(clip)])
+                    return True
             return self._settled(clip, self._plan.source(clip)) is not None
         except (MavenError, OSError) as error:
             self.tally.failures.append(failure_of(clip, error))
@@ -97,7 +105,11 @@ class Work:
 
     def _tasks(self, clips: Sequence[Clip]) -> Iterator[Task | None]:
         later: list[tuple[Clip, Source]] = []
-        for clip in clips:
+        for clip, record in unchanged(self._plan, clips):
+            if record is not None:
+                self._enter(clip, record.transcript, [record.entry(clip)])
+                self._progress.clip("", quiet=True)
+                continue
             task = self._started(clip)
             if isinstance(task, _Busy):
                 later.append((clip, task.source))
@@ -141,7 +153,7 @@ class Work:
         except CacheError as error:
             self._progress.note(f"{clip.id}: computed again, as {error.problem}")
         if entries:
-            self._enter(clip, source, entries)
+            self._enter(clip, source.transcript, entries)
             return ""
         failure = None if self._retry_failed else self._quarantine.find(clip.id, self._plan.content(clip, source))
         if failure is None:
@@ -267,7 +279,7 @@ class Work:
         self.tally.computed += 1
         self._quarantine.release(clip.id)
         self._log.add(clip.id, "done", how=how, seconds=round(time.monotonic() - job.began_s, 3))
-        self._enter(clip, source, [self._plan.entry(clip, name) for name in written.arrays])
+        self._enter(clip, source.transcript, [self._plan.entry(clip, name, source) for name in written.arrays])
         self._close(job)
         if clip.utterances:  # thousands of short clips: a line now and then
             self._progress.frames(clip.id, len(clip.utterances))
@@ -276,10 +288,10 @@ class Work:
         words = "; ".join(f"{name}: {in_words(arrays)}" for name, arrays in written.arrays.items())
         self._progress.clip(f"{words}; {how}", quiet=how == f"computed {', '.join(job.missing)}")
 
-    def _enter(self, clip: Clip, source: Source, entries: list[CachedClip]) -> None:
-        """List a clip that is in the cache."""
+    def _enter(self, clip: Clip, transcript: Path | str | None, entries: list[CachedClip]) -> None:
+        """List a clip that is in the cache, and whether there is a transcript beside it."""
         self.tally.done[clip.id] = entries
-        if not clip.utterances and source.transcript is None and self._tools.settings.speech.recogniser == "none":
+        if not clip.utterances and not transcript and self._tools.settings.speech.recogniser == "none":
             self.tally.wordless += 1
 
     def _fail(self, clip: Clip, failure: Failure, source: Source | None, *, lasting: bool) -> None:

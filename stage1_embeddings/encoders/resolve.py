@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.models import Pretrained, find, in_folder
-from common.recipe import Encoder
-from common.schema import Modality
+from common.recipe import Encoder, Stage1
+from common.schema import MODALITIES, Modality
 from stage1_embeddings.encoders.miniature import miniature_folder
 
 MINIATURE = "miniature"
@@ -25,3 +25,9 @@ def resolve(encoder: Encoder, modality: Modality, cache: Path) -> Pretrained:
     if encoder.model in (NONE, GIVEN) and encoder.revision is None:
         return Pretrained(encoder.model, None, None, encoder.model)
     return find(encoder.model, encoder.revision, f"stage1.{modality}")
+
+
+def miniatures_are_made(settings: Stage1, cache: Path) -> bool:
+    """Making them would load what computes; a recipe whose encoders aren't there has no clip that is done."""
+    wanted = [name for name in MODALITIES if getattr(settings, name).model == MINIATURE]
+    return all(any((cache / "models").glob(f"{MINIATURE}-{name}-*")) for name in wanted)

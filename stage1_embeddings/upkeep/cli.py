@@ -1,4 +1,4 @@
-"""Commands that look after the cache: status, verify, inspect, prune.
+"""Commands that look after the cache: status, left, verify, inspect, prune.
 
 Exit codes: 0 all is well; 1 something is wrong (a damaged file, a manifest that can't be read); 2 wrong usage.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from common.command import say
+from common.command import recipe_options, say
 from common.errors import UsageError
 
 _cache_option = click.option(
@@ -70,16 +70,29 @@ def status(
 
 
 @click.command()
+@recipe_options
+@click.option("--data", type=click.Path(path_type=Path), default=None, help="The recipe's data, as with extract.")
+@_cache_option
+def left(recipe: str, overrides: tuple[str, ...], data: Path | None, cache: Path) -> None:
+    """Names of the clips that are left to do, one a line. Those that are set aside aren't."""
+    from common.recipe import load_recipe
+    from stage1_embeddings.left import left_of
+
+    for clip in left_of(load_recipe(recipe, overrides).stage1, data, cache):
+        click.echo(clip.id)
+
+
+@click.command()
 @click.option("--delete", is_flag=True, help="Remove the damaged files; the next run makes them again.")
 @_cache_option
 @_json_option
 def verify(delete: bool, cache: Path, as_json: bool) -> None:
-    """Read every clip file whole: checksums, shapes, masks, clocks. Names each that is damaged."""
+    """Read every clip file whole: checksums, shapes, masks, clocks. Names each that is damaged, or not as its index."""
     from tqdm import tqdm
 
     from common.sizes import in_bytes
     from stage1_embeddings.upkeep.folders import check_cache
-    from stage1_embeddings.upkeep.verify import Damage, every_file
+    from stage1_embeddings.upkeep.verify import Damage, every_file, verify_indexes
     from stage1_embeddings.upkeep.verify import verify as read_whole
 
     def tell(damage: Damage) -> None:
@@ -90,6 +103,7 @@ def verify(delete: bool, cache: Path, as_json: bool) -> None:
     files = every_file(cache)
     size = sum(path.stat().st_size for path in files)
     found = read_whole(tqdm(files, unit="clip", leave=False, disable=None), delete=delete, on_damage=tell)
+    found += verify_indexes(cache, delete=delete, on_damage=tell)
     values = {
         "files": len(files),
         "bytes": size,

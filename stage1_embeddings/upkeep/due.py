@@ -71,14 +71,21 @@ def due(settings: Stage1, data: Path | None, cache: Path) -> tuple[str | None, l
         return None, []
     dataset = open_dataset(data, cache, lambda text: None)
     clips = dataset.clips
-    if not _miniatures_are_made(settings, cache):
+    from stage1_embeddings.encoders.resolve import miniatures_are_made
+
+    if not miniatures_are_made(settings, cache):
         return None, [Due(clip.id, "never") for clip in clips]
     from stage1_embeddings.brought import feature_plan, settings_for
+    from stage1_embeddings.unchanged import unchanged
 
     plan = feature_plan(settings_for(settings, dataset), dataset, cache)
     others = [folder for folder in folders(cache, FEATURES) if folder != plan.folder]
     failed = {failure.id: failure.problem for failure in failures(plan.folder)}
-    found = [_with_failure(_due(clip, plan, others), failed.get(clip.id)) for clip in clips]
+    found = [
+        _with_failure(Due(clip.id, "done") if record else _due(clip, plan, others), failed.get(clip.id))
+        for clip, record in unchanged(plan, clips)
+    ]
+    plan.index.close()
     return plan.folder.relative_to(cache).as_posix(), found
 
 
@@ -238,11 +245,3 @@ def differences(stored: Mapping[str, Any], section: Section, key: str) -> list[s
         elif then[name] != now[name]:
             found.append(f"{key}.{name}: {then[name]} then, {now[name]} now")
     return found
-
-
-def _miniatures_are_made(settings: Stage1, cache: Path) -> bool:
-    """Making them would load what computes; a recipe whose encoders aren't there has no clip that is done."""
-    from stage1_embeddings.encoders.resolve import MINIATURE
-
-    wanted = [name for name in MODALITIES if getattr(settings, name).model == MINIATURE]
-    return all(any((cache / "models").glob(f"{MINIATURE}-{name}-*")) for name in wanted)

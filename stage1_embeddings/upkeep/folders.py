@@ -19,12 +19,16 @@ from common.errors import CacheError, UsageError
 from common.manifest import MANIFEST, Manifest, read_manifest
 from common.outside_text import json_of
 from common.partials import is_left, is_partial
+from stage1_embeddings.cache_index import index
+from stage1_embeddings.cache_index.record import Record
 
 FEATURES, FUSED, CROPS = "features", "fused", "crops"
 KINDS = (FEATURES, FUSED, CROPS)
 
 FAILED = ".failed"
 CLAIMS = ".claims"
+#: Holds what is known of the clip files without opening them.
+INDEX_FOLDER = index.FOLDER
 #: Lists the face tracks of a clip, each with a file of its own.
 INDEX = ".tracks.json"
 
@@ -108,6 +112,20 @@ def clip_files(folder: Path) -> list[Path]:
     """The clip files in a folder, in natural order."""
     found = [path for path in folder.glob("*.h5") if not path.name.startswith(".") and _is_plain_file(path)]
     return sorted(found, key=lambda path: natural(path.name))
+
+
+def records(folder: Path, names: Sequence[str]) -> dict[str, Record]:
+    """What the index of a folder says of these files, where it has them and they are as it says; nothing is opened."""
+    known = index.CacheIndex(folder)
+    found = known.fresh(names)
+    known.close()
+    return found
+
+
+def index_files(folder: Path) -> list[Path]:
+    """The files of a folder's index."""
+    place = folder / INDEX_FOLDER
+    return [path for path in sorted(place.glob("*")) if path.name == index.MERGED or path.suffix == ".lines"]
 
 
 def leftovers(folder: Path) -> Iterator[Path]:

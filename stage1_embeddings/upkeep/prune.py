@@ -21,11 +21,13 @@ from stage1_embeddings.upkeep.folders import (
     FEATURES,
     FUSED,
     INDEX,
+    INDEX_FOLDER,
     KINDS,
     Use,
     claims,
     clip_files,
     folders,
+    index_files,
     is_busy,
     leftovers,
     size_of,
@@ -33,6 +35,7 @@ from stage1_embeddings.upkeep.folders import (
 )
 
 _DAY_S = 86_400.0
+_INSIDE = (FAILED, CLAIMS, INDEX_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -173,16 +176,17 @@ def _beside(folder: Path) -> Iterator[Path]:
         if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
             yield path
     yield from claims(folder)
+    yield from index_files(folder)
 
 
 def _holds(path: Path, files: set[Path]) -> bool:
-    """Is it the folder of quarantine or claims, with nothing else in it?"""
-    return path.name in (FAILED, CLAIMS) and path.is_dir() and not path.is_symlink() and set(path.iterdir()) <= files
+    """Is it the folder of quarantine, claims or index, with nothing else in it?"""
+    return path.name in _INSIDE and path.is_dir() and not path.is_symlink() and set(path.iterdir()) <= files
 
 
 def _is_ours(folder: Path) -> bool:
-    """Is it a folder that may go when empty: one of clip files, or of quarantine or claims in it?"""
-    inside = folder.parent if folder.name in (FAILED, CLAIMS) else folder
+    """Is it a folder that may go when empty: one of clip files, or of quarantine, claims or index in it?"""
+    inside = folder.parent if folder.name in _INSIDE else folder
     return inside.parent.name in KINDS and len(inside.name) == 16
 
 

@@ -21,6 +21,7 @@ from stage1_embeddings.upkeep.folders import (
     folders,
     is_busy,
     leftovers,
+    records,
     size_of,
     uses,
 )
@@ -74,7 +75,7 @@ class CacheStatus:
 
 
 def cache_status(cache: Path, runs: Sequence[Path]) -> CacheStatus:
-    """Look at every folder of the cache and at the head of every clip file."""
+    """Look at every folder of the cache and at the head of every clip file that the index doesn't know."""
     named, problems = uses(cache, runs)
     found = [_folder_status(cache, path, named) for kind in KINDS for path in folders(cache, kind)]
     left = list(leftovers(cache))
@@ -89,19 +90,25 @@ def _folder_status(cache: Path, folder: Path, named: list[Use]) -> FolderStatus:
     encoders: dict[str, dict[str, Any]] = {}
     contents: dict[str, str] = {}
     unreadable: list[str] = []
+    known = records(folder, [path.stem for path in files])
     for path in files:
         status = path.stat()
         size, newest = size + status.st_size, max(newest, status.st_mtime)
-        try:
-            places, attributes = read_locations(path)
-            count = places[TIME].shape[0]
-        except (CacheError, OSError, KeyError) as error:
-            unreadable.append(error.problem if isinstance(error, CacheError) else f"{path}: {error}.")
-            continue
+        record = known.get(path.stem)
+        if record is not None and encoders:
+            count, rate_hz, content = record.frames, record.rate_hz, record.content
+        else:
+            try:
+                places, attributes = read_locations(path)
+                count = places[TIME].shape[0]
+            except (CacheError, OSError, KeyError) as error:
+                unreadable.append(error.problem if isinstance(error, CacheError) else f"{path}: {error}.")
+                continue
+            rate_hz, content = float(attributes.get("frame_rate_hz", 0)), str(attributes.get("content"))
+            encoders = encoders or _encoders(places, attributes)
         frames += count
-        seconds += count / float(attributes.get("frame_rate_hz", 0) or "inf")
-        contents[path.stem] = str(attributes.get("content"))
-        encoders = encoders or _encoders(places, attributes)
+        seconds += count / (rate_hz or float("inf"))
+        contents[path.stem] = content
     kept = set().union(*(use.clips for use in here)) if here else set()
     return FolderStatus(
         folder=name,

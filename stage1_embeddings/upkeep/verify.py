@@ -19,7 +19,9 @@ import h5py
 from common.errors import CacheError, MavenError
 from common.schema import SCHEMA_VERSION
 from common.store import read_attributes, validate
+from stage1_embeddings.cache_index.index import CacheIndex
 from stage1_embeddings.upkeep.folders import KINDS, clip_files, folders
+from stage1_embeddings.upkeep.index_check import damaged_indexes, difference
 
 #: How long reading a file may take: this, and a second for each so many bytes.
 LEAST_S = 60.0
@@ -82,6 +84,19 @@ def verify(
     return found
 
 
+def verify_indexes(
+    cache: Path, *, delete: bool = False, on_damage: Callable[[Damage], None] = lambda damage: None
+) -> list[Damage]:
+    """As `verify`, of the indexes of features folders."""
+    found = []
+    for path, problem in damaged_indexes(cache).items():
+        if delete:
+            path.unlink(missing_ok=True)
+        found.append(Damage(path, problem, broken=True, removed=delete))
+        on_damage(found[-1])
+    return found
+
+
 class Reader:
     """A process that reads clip files, one after the other; another takes its place where one dies of it."""
 
@@ -125,12 +140,14 @@ class Reader:
 def _read(pipe: Connection) -> None:
     """The reading process's life, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    indexes: dict[Path, CacheIndex] = {}
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            pipe.send(_damage(pipe.recv()))
+            path = pipe.recv()
+            pipe.send(_damage(path, indexes.setdefault(path.parent, CacheIndex(path.parent))))
 
 
-def _damage(path: Path) -> Damage | None:
+def _damage(path: Path, index: CacheIndex) -> Damage | None:
     if not os.access(path, os.R_OK):
         return Damage(path, f"{path} can't be read: the rights are missing.", broken=False)
     try:
@@ -138,6 +155,8 @@ def _damage(path: Path) -> Damage | None:
         clip = read_attributes(path).get("clip")
         if clip not in (None, path.stem):
             raise CacheError(f"{path} says that it is the clip {clip!r}.", "Delete it; the next run makes it again.")
+        if differs := difference(path, index):
+            return Damage(path, differs, broken=False)
     except MavenError as error:
         return Damage(path, error.problem, broken=not _other_version(path))
     except Exception as error:  # damaged HDF5 makes its library raise nearly anything
