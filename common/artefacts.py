@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from common.device import torch_device
 from common.errors import CacheError
-from common.files import sha256, write_json, written_whole
+from common.files import sha256, written_whole
 from common.models import quiet
 from common.provenance import provenance
+from common.sealed import read_sealed, write_sealed
 
 RECORD = "record.json"
 WEIGHTS = "model.safetensors"
@@ -23,7 +23,9 @@ def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
     with written_whole(folder) as partial:
         quiet()
         model.save_pretrained(partial)
-        write_json(partial / RECORD, {**record, "weights_sha256": sha256(partial / WEIGHTS), **provenance()})
+        files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+        known = {"weights_sha256": files[WEIGHTS], "files_sha256": files}
+        write_sealed(partial / RECORD, {**record, **known, **provenance()})
 
 
 def remove_checkpoints(folder: Path, stage: str) -> None:
@@ -40,11 +42,13 @@ def load_trained(model_class: Any, folder: Path, device: str, *, made_by: str) -
     Raises
     ------
     CacheError
-        If its weights can't be read, naming the command that makes them.
+        If its weights can't be read, or aren't those that were trained, naming the command that makes them.
     """
     from safetensors import SafetensorError
 
     quiet()
+    if (folder / RECORD).is_file() and (damage := _damage(folder, read_record(folder, made_by=made_by))):
+        raise CacheError(damage, f"Delete {folder} and run `{made_by}` again.")
     try:
         model = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -79,7 +83,7 @@ def read_record(folder: Path, *, made_by: str) -> dict[str, Any]:
     """
     path = folder / RECORD
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = read_sealed(path, cure=f"Delete {folder} and run `{made_by}` again.")
     except FileNotFoundError as error:
         raise CacheError(f"There is no trained model in {folder}.", f"Run `{made_by}` with this RUN first.") from error
     except ValueError as error:
@@ -87,10 +91,32 @@ def read_record(folder: Path, *, made_by: str) -> dict[str, Any]:
     return values
 
 
-def is_current(folder: Path, fingerprint: str) -> bool:
-    """Was the model in ``folder`` made by exactly these settings from exactly these clips, and is it whole?"""
+def is_current(folder: Path, fingerprint: str, say: Callable[[str], None]) -> bool:
+    """Was the model in ``folder`` made by exactly these settings from exactly these clips, and is it whole?
+
+    That a model is damaged is said: it has to be trained again.
+    """
+    if not (folder / RECORD).is_file():
+        return False
     try:
         record = read_record(folder, made_by="")
-    except CacheError:
+    except CacheError as error:
+        say(f"Trained again: {error.problem}")
         return False
-    return record.get("fingerprint") == fingerprint and (folder / WEIGHTS).is_file()
+    if record.get("fingerprint") != fingerprint:
+        return False
+    if damage := _damage(folder, record):
+        say(f"Trained again: {damage}")
+    return not damage
+
+
+def _damage(folder: Path, record: Mapping[str, Any]) -> str:
+    """What of a model isn't as it was written; empty where all is."""
+    written = {WEIGHTS: record.get("weights_sha256"), **record.get("files_sha256", {})}
+    for name, digest in written.items():
+        path = folder / name
+        if not path.is_file():
+            return f"There is no {path}."
+        if digest is not None and sha256(path) != digest:
+            return f"{path} is damaged: its SHA-256 isn't the one that {RECORD} noted."
+    return ""

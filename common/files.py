@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,25 +44,52 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process makes ``path``; whoever enters next finds it made."""
-    from filelock import FileLock
+def one_at_a_time(path: Path, *, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait until no other process makes ``path``; whoever enters next finds it made.
+
+    ``waits`` is called once if another process is at it.
+    """
+    from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        waits()
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_json(path: Path, values: Any) -> None:
     """Write ``values`` as readable JSON, whole or not at all. NaN is written as null."""
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(_without_nan(values), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, as_json(values))
+
+
+def as_json(values: Any) -> str:
+    """``values`` as readable JSON that ends its last line; NaN as null."""
+    return json.dumps(_without_nan(values), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def append_line(path: Path, text: str) -> None:
+    """Add a line with a single write; half a line that a full disk left at the end isn't lengthened."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+", buffering=0) as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            text = text if file.read(1) == b"\n" else f"\n{text}"
+        line = f"{text}\n".encode()
+        if file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def remove_partials(folder: Path) -> int:

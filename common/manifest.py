@@ -7,6 +7,7 @@ append-only: one line for each clip done or failed, with the time and the reason
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.errors import CacheError, DataError
-from common.files import write_json
+from common.files import append_line
 from common.recipe import fingerprint
 from common.schema import SCHEMA_VERSION, Split
+from common.sealed import read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
 
@@ -157,7 +159,7 @@ def made_of(features: Manifest, weights_sha256: str) -> str:
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
     """Write ``manifest.json`` into ``folder``, whole or not at all."""
     path = folder / MANIFEST
-    write_json(path, asdict(manifest))
+    write_sealed(path, asdict(manifest))
     return path
 
 
@@ -174,7 +176,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise CacheError(f"There is no {path}.", cure)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_sealed(path, cure=cure)
         if values["schema_version"] != SCHEMA_VERSION:
             raise CacheError(f"{path} has schema version {values['schema_version']}, not {SCHEMA_VERSION}.", cure)
         values["clips"] = tuple(CachedClip(**clip) for clip in values["clips"])
@@ -244,14 +246,13 @@ class ClipLog:
         self.path = folder / "log.jsonl"
 
     def add(self, clip: str, outcome: str, **details: Any) -> None:
-        """Append one line; each is written with a single call, so that two processes don't mix theirs."""
+        """Append one line; two processes don't mix theirs."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         line = json.dumps({"time": now, "clip": clip, "outcome": outcome, **details}, ensure_ascii=False)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_line(self.path, line)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         if self.path.is_file():
             for line in self.path.read_text(encoding="utf-8").splitlines():
-                yield json.loads(line)
+                with contextlib.suppress(ValueError):  # half a line, left by a full disk
+                    yield json.loads(line)
