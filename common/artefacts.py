@@ -17,15 +17,35 @@ from common.sealed import read_sealed, write_sealed
 RECORD = "record.json"
 WEIGHTS = "model.safetensors"
 
+#: What torch says where a file of its own can't be written.
+_TORCH_WRITES = ("inline_container", "PytorchStreamWriter")
+
 
 def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
     """Save ``model`` with ``save_pretrained`` and its record, replacing ``folder`` as a whole."""
     with written_whole(folder) as partial:
         quiet()
-        model.save_pretrained(partial)
+        try:
+            model.save_pretrained(partial)
+        except Exception as error:
+            if (failure := not_written(error, folder)) is None:
+                raise
+            raise failure from error
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         known = {"weights_sha256": files[WEIGHTS], "files_sha256": files}
         write_sealed(partial / RECORD, {**record, **known, **provenance()})
+
+
+def not_written(error: Exception, folder: Path) -> CacheError | None:
+    """What to say where safetensors or torch couldn't write into ``folder``; their errors name no file."""
+    from safetensors import SafetensorError
+
+    text = " ".join(str(error).split())[:200].rstrip(".")
+    if not isinstance(error, SafetensorError) and not any(sign in text for sign in _TORCH_WRITES):
+        return None
+    return CacheError(
+        f"{folder} can't be written: {text}.", "Check the disk (is it full?) and the rights, then run it again."
+    )
 
 
 def remove_checkpoints(folder: Path, stage: str) -> None:

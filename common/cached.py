@@ -33,7 +33,7 @@ CURE = (
 _ROWS = 2048
 
 #: The exponents of numbers that aren't finite: NumPy's isfinite takes eight times as long for float16.
-_EXPONENT = {2: np.uint16(0x7C00), 4: np.uint32(0x7F800000)}
+_EXPONENT: dict[int, np.unsignedinteger[Any]] = {2: np.uint16(0x7C00), 4: np.uint32(0x7F800000)}
 
 
 class CachedArrays:

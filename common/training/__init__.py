@@ -19,8 +19,9 @@ import transformers
 from torch.utils.data import WeightedRandomSampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
+from common.artefacts import not_written
 from common.device import memory_ran_out, torch_device
-from common.errors import TrainingError, UsageError
+from common.errors import MavenError, TrainingError, UsageError
 from common.history import STAGES, History, by_epoch
 from common.measures import Measure, measure_for
 from common.models import quiet
@@ -113,10 +114,11 @@ def fit(
             ended.callback(watcher.close)
         try:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
-        except (RuntimeError, MemoryError) as error:
-            if not memory_ran_out(error):
+        except Exception as error:
+            failure = _too_large(settings, error) if memory_ran_out(error) else not_written(error, checkpoints)
+            if failure is None:
                 raise
-            raise _too_large(settings, error) from error
+            raise failure from error
     history = by_epoch(trainer.state.log_history)
     return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
 
@@ -150,7 +152,7 @@ def _watchers(
     return watchers
 
 
-def _too_large(settings: Training, error: Exception) -> TrainingError:
+def _too_large(settings: Training, error: Exception) -> MavenError:
     """What to say where memory doesn't suffice for a batch."""
     half, twice = max(1, settings.batch_size // 2), settings.accumulate * 2
     reason = " ".join(str(error).split())[:200].rstrip(".") or "no memory"

@@ -12,10 +12,10 @@ def clip(name: str, video: str = "") -> CachedClip:
 
 def test_other_models_are_counted_once_each(tmp_path: Path) -> None:
     clips = [clip("a"), clip("b")]
-    assert [scored_before(tmp_path, clips, weights, "run") for weights in "xyxyz"] == [0, 1, 1, 1, 2]
+    assert [scored_before(tmp_path, clips, weights, "run", print) for weights in "xyxyz"] == [0, 1, 1, 1, 2]
 
 
 def test_another_set_of_clips_is_another_list_and_names_do_not_matter(tmp_path: Path) -> None:
-    assert scored_before(tmp_path, [clip("a", "v1"), clip("b", "v2")], "x", "run") == 0
-    assert scored_before(tmp_path, [clip("a", "v1")], "y", "run") == 0
-    assert scored_before(tmp_path, [clip("other", "v2"), clip("name", "v1")], "z", "run") == 1
+    assert scored_before(tmp_path, [clip("a", "v1"), clip("b", "v2")], "x", "run", print) == 0
+    assert scored_before(tmp_path, [clip("a", "v1")], "y", "run", print) == 0
+    assert scored_before(tmp_path, [clip("other", "v2"), clip("name", "v1")], "z", "run", print) == 1
