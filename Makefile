@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser bench clean install
+.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser check-faults bench clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -129,6 +129,10 @@ check-browser: $(VENV)/ready-browser ## The pages in a real Chromium; screenshot
 		if command -v $$name > /dev/null; then exit 0; fi; done; \
 	echo 'There is no Chromium on the path: the tests are skipped. Debian: apt-get install chromium'
 	@$(PY) -m pytest -m browser -rs tests/browser
+
+check-faults: $(VENV)/ready-dev ## Kills, full disks, flipped bits, NaN: what was lost? COUNT= kills of each stage (200), SEED=
+	@OMP_NUM_THREADS=1 FAULTS_COUNT="$(or $(value COUNT),200)" FAULTS_SEED="$(or $(value SEED),0)" \
+		$(PY) -m pytest -m faults -rs -n 2 tests/faults
 
 bench: $(VENV)/ready ## Our speed and memory beside the alternatives and the limits; QUICK=1 in under ten minutes
 	@$(PY) -m benchmarks $(if $(QUICK),--quick) --device "$$DEVICE"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,25 +11,47 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from common.device import torch_device
 from common.errors import CacheError
-from common.files import sha256, write_json, written_whole
+from common.files import sha256, written_whole
 from common.models import check_configuration, quiet
-from common.outside_text import first_fault, in_a_line, json_of
+from common.outside_text import first_fault, in_a_line
 from common.provenance import provenance
 from common.recipe import Recipe
+from common.sealed import read_sealed, write_sealed
 
 RECORD = "record.json"
 WEIGHTS = "model.safetensors"
 
 #: No training has so many epochs.
 MOST_EPOCHS = 10**6
+#: What torch says where a file of its own can't be written.
+_TORCH_WRITES = ("inline_container", "PytorchStreamWriter")
 
 
 def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
     """Save ``model`` with ``save_pretrained`` and its record, replacing ``folder`` as a whole."""
     with written_whole(folder) as partial:
         quiet()
-        model.save_pretrained(partial)
-        write_json(partial / RECORD, {**record, "weights_sha256": sha256(partial / WEIGHTS), **provenance()})
+        try:
+            model.save_pretrained(partial)
+        except Exception as error:
+            if (failure := not_written(error, folder)) is None:
+                raise
+            raise failure from error
+        files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+        known = {"weights_sha256": files[WEIGHTS], "files_sha256": files}
+        write_sealed(partial / RECORD, {**record, **known, **provenance()})
+
+
+def not_written(error: Exception, folder: Path) -> CacheError | None:
+    """What to say where safetensors or torch couldn't write into ``folder``; their errors name no file."""
+    from safetensors import SafetensorError
+
+    text = " ".join(str(error).split())[:200].rstrip(".")
+    if not isinstance(error, SafetensorError) and not any(sign in text for sign in _TORCH_WRITES):
+        return None
+    return CacheError(
+        f"{folder} can't be written: {text}.", "Check the disk (is it full?) and the rights, then run it again."
+    )
 
 
 def remove_checkpoints(folder: Path, stage: str) -> None:
@@ -46,12 +68,14 @@ def load_trained(model_class: Any, folder: Path, device: str, *, made_by: str) -
     Raises
     ------
     CacheError
-        If its weights can't be read, naming the command that makes them.
+        If its weights can't be read, or aren't those that were trained, naming the command that makes them.
     """
     from safetensors import SafetensorError
 
     quiet()
     check_configuration(folder)
+    if (folder / RECORD).is_file() and (damage := _damage(folder, read_record(folder, made_by=made_by))):
+        raise CacheError(damage, f"Delete {folder} and run `{made_by}` again.")
     try:
         model = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -87,7 +111,7 @@ def read_record(folder: Path, *, made_by: str) -> dict[str, Any]:
     """
     path, cure = folder / RECORD, f"Delete {folder} and run `{made_by}` again."
     try:
-        values = json_of(path.read_text(encoding="utf-8"))
+        values = read_sealed(path, cure=cure)
         _Known.model_validate(values)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CacheError(f"There is no trained model in {folder}.", f"Run `{made_by}` with this RUN first.") from error
@@ -130,6 +154,7 @@ class _Known(BaseModel):
 
     fingerprint: str = ""
     weights_sha256: str = ""
+    files_sha256: dict[str, str] = {}
     recipe: dict[str, Any] = {}
     seed: int = 0
     classes: list[str] = []
@@ -152,10 +177,32 @@ class _Record(dict[str, Any]):
         raise CacheError(f"{self._path} says nothing of {key!r}.", self._cure)
 
 
-def is_current(folder: Path, fingerprint: str) -> bool:
-    """Was the model in ``folder`` made by exactly these settings from exactly these clips, and is it whole?"""
+def is_current(folder: Path, fingerprint: str, say: Callable[[str], None]) -> bool:
+    """Was the model in ``folder`` made by exactly these settings from exactly these clips, and is it whole?
+
+    That a model is damaged is said: it has to be trained again.
+    """
+    if not (folder / RECORD).is_file():
+        return False
     try:
         record = read_record(folder, made_by="")
-    except CacheError:
+    except CacheError as error:
+        say(f"Trained again: {error.problem}")
         return False
-    return record.get("fingerprint") == fingerprint and (folder / WEIGHTS).is_file()
+    if record.get("fingerprint") != fingerprint:
+        return False
+    if damage := _damage(folder, record):
+        say(f"Trained again: {damage}")
+    return not damage
+
+
+def _damage(folder: Path, record: Mapping[str, Any]) -> str:
+    """What of a model isn't as it was written; empty where all is."""
+    written = {WEIGHTS: record.get("weights_sha256"), **record.get("files_sha256", {})}
+    for name, digest in written.items():
+        path = folder / name
+        if not path.is_file():
+            return f"There is no {path}."
+        if digest is not None and sha256(path) != digest:
+            return f"{path} is damaged: its SHA-256 isn't the one that {RECORD} noted."
+    return ""

@@ -14,7 +14,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,11 +107,16 @@ class Claim:
 
 
 @contextlib.contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process makes ``path``; whoever enters next finds it made."""
+def one_at_a_time(path: Path, *, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait until no other process makes ``path``; whoever enters next finds it made.
+
+    ``waits`` is called once if another process is at it.
+    """
     claim = Claim(path.with_name(f".{path.name}{SUFFIX}"))
-    while not claim.take():
-        time.sleep(_NAP_S)
+    if not claim.take():
+        waits()
+        while not claim.take():
+            time.sleep(_NAP_S)
     try:
         yield
     finally:

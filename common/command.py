@@ -1,11 +1,13 @@
 """What the command lines of the three stages share: options, plain errors, exit codes.
 
-Exit codes: 0 done; 1 something failed (said in a sentence each); 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 something failed (said in a sentence each); 2 wrong usage; 130 interrupted; 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from common.errors import MavenError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 class StageGroup(click.Group):
@@ -28,6 +31,7 @@ class StageGroup(click.Group):
         if ctx.params.get("debug"):
             logging.basicConfig()
             logging.getLogger("stage1_embeddings").setLevel(logging.DEBUG)
+        before = _end_on_sigterm()
         try:
             return super().invoke(ctx)
         except MavenError as error:
@@ -42,9 +46,33 @@ class StageGroup(click.Group):
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             click.echo(f"error: {reason}. Check the path, the disk and the rights.", err=True)
             ctx.exit(1)
-        except KeyboardInterrupt:
+        except MemoryError:
+            cure = "Take fewer --workers, smaller batches or shorter windows, or a machine with more memory."
+            click.echo(f"error: Memory ran out. {cure} What is finished is kept.", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt as error:
+            with contextlib.suppress(ValueError):  # a second Ctrl-C comes too late to matter
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
             click.echo("\nInterrupted. What is finished is kept; the same command goes on from there.", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(TERMINATED if isinstance(error, _Terminated) else INTERRUPTED)
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: a scheduler, or the system on its way down, ends the command."""
+
+
+def _end_on_sigterm() -> Any:
+    """Answer SIGTERM as Ctrl-C, with everything closed and said; what answered it before, None where nothing can."""
+
+    def end(*_: object) -> None:
+        raise _Terminated
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        return signal.signal(signal.SIGTERM, end)
+    return None
 
 
 debug_option = click.option("--debug", is_flag=True, help="Show the stack of errors as well.")

@@ -1,4 +1,4 @@
-"""Where and in which precision a network runs."""
+"""Where and in which precision a network runs, and whether it fits there."""
 
 from __future__ import annotations
 
@@ -64,3 +64,10 @@ def has_bfloat16(kind: str) -> bool:
     if kind == "cpu":
         return any(has for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
     return True
+
+
+def memory_ran_out(error: Exception) -> bool:
+    """Is it this, in whatever words the device says it?"""
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    return isinstance(error, MemoryError) or should_reduce_batch_size(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -51,8 +52,12 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, values: Any) -> None:
     """Write ``values`` as readable JSON, whole or not at all. NaN is written as null."""
-    with written_whole(path) as partial:
-        partial.write_text(json.dumps(_without_nan(values), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, as_json(values))
+
+
+def as_json(values: Any) -> str:
+    """``values`` as readable JSON that ends its last line; NaN as null."""
+    return json.dumps(_without_nan(values), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -64,18 +69,21 @@ def write_text(path: Path, text: str) -> None:
 def append_line(path: Path, line: str) -> None:
     """Append a line of UTF-8 by a single call, so that two processes don't mix theirs; never through a link.
 
-    A line that a killed process left unfinished ends there.
+    Half a line at the end, which a kill or a full disk left there, isn't lengthened.
 
     Raises
     ------
     OSError
-        If ``path`` is a symbolic link: where it leads is no business of who writes here.
+        If ``path`` is a symbolic link, as where it leads is no business of who writes here; if the disk is full.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         size = os.fstat(handle).st_size
         torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        os.write(handle, b"\n" * torn + line.encode("utf-8", errors="replace") + b"\n")
+        content = b"\n" * torn + line.encode("utf-8", errors="replace") + b"\n"
+        if os.write(handle, content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     finally:
         os.close(handle)
 

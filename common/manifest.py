@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import CacheError, DataError
-from common.files import safe_name, write_json
-from common.outside_text import first_fault, in_a_line, json_of, shortened
+from common.files import safe_name
+from common.outside_text import first_fault, in_a_line, shortened
 from common.recipe import fingerprint
 from common.schema import SCHEMA_VERSION, Split
+from common.sealed import read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
 
@@ -166,7 +167,7 @@ def made_of(features: Manifest, weights_sha256: str) -> str:
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
     """Write ``manifest.json`` into ``folder``, whole or not at all."""
     path = folder / MANIFEST
-    write_json(path, asdict(manifest))
+    write_sealed(path, asdict(manifest))
     return path
 
 
@@ -183,7 +184,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise CacheError(f"There is no {path}.", cure)
     try:
-        values = json_of(path.read_text(encoding="utf-8"))
+        values = read_sealed(path, cure=cure)
         if not isinstance(values, dict) or "schema_version" not in values:
             raise ValueError("it names no schema version")
         if (version := values["schema_version"]) != SCHEMA_VERSION:

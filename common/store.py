@@ -55,11 +55,12 @@ _SPARE_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Location:
-    """Where a dataset's bytes lie in its file: enough for ``numpy.memmap``."""
+    """Where a dataset's bytes lie in its file: enough for ``numpy.memmap``; and their CRC-32, where it was noted."""
 
     offset: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    crc32: int | None = None
 
     @property
     def nbytes(self) -> int:
@@ -187,5 +188,6 @@ def read_locations(path: Path) -> tuple[dict[str, Location], dict[str, Any]]:
             dataset = file[name]
             offset, dtype = dataset.id.get_offset(), dataset.dtype
             if offset is not None and dtype.kind in "biuf":
-                places[name] = Location(offset, dataset.shape, dtype)
+                noted = dataset.attrs.get("crc32")
+                places[name] = Location(offset, dataset.shape, dtype, None if noted is None else int(noted))
         return places, attributes_of(file, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.errors import CacheError
+from common.cached import CachedArrays
 from common.labels import annotated, no_label, read_labels
 from common.limits import allow_open_files
 from common.manifest import CachedClip, Manifest
 from common.recipe import Window
 from common.schema import MODALITIES, Modality, present
-from common.store import Location, read_locations
+
+__all__ = [
+    "Array",
+    "CachedArrays",
+    "FeatureWindows",
+    "Place",
+    "collate",
+    "feature_statistics",
+    "widen",
+    "window_starts",
+]
 
 Array = npt.NDArray[Any]
 
@@ -32,62 +41,6 @@ def window_starts(frames: int, window: Window) -> list[int]:
         return [0]
     starts = list(range(0, frames - window.frames, window.hop_frames))
     return [*starts, frames - window.frames]
-
-
-#: A dataset of fewer bytes is read, a larger one mapped: a map keeps its file open, and clips of single sentences are
-#: thousands.
-READ_BELOW_BYTES = 1 << 16
-
-
-class CachedArrays:
-    """The numeric datasets of one clip file; large ones share one memory map, opened on first use, never read whole.
-
-    Raises
-    ------
-    CacheError
-        If the file's content is another than ``content``; on use, if a dataset isn't there.
-    """
-
-    def __init__(self, path: Path, content: str) -> None:
-        self.path = path
-        places, attributes = read_locations(path)
-        if attributes.get("content") != content:
-            raise CacheError(
-                f"{path} isn't the file the manifest speaks of: its content is {attributes.get('content')}, "
-                f"expected {content}.",
-                "Another run has replaced it; run `make embeddings` again with this RUN, or give each its CACHE=.",
-            )
-        self._places: dict[str, Location] = places
-        self._arrays: dict[str, Array] = {}
-        self._map: Array | None = None
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._places
-
-    @property
-    def keeps_open(self) -> bool:
-        """Is the file mapped, and so kept open, once all of it has been used?"""
-        return any(place.nbytes >= READ_BELOW_BYTES for place in self._places.values())
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._arrays:
-            place = self._places.get(name)
-            if place is None:
-                raise CacheError(f"{self.path} has no /{name}.", "Delete it and run `make embeddings` again.")
-            self._arrays[name] = self._read(place) if place.nbytes < READ_BELOW_BYTES else self._mapped(place)
-        return self._arrays[name]
-
-    def _mapped(self, place: Location) -> Array:
-        if self._map is None:
-            self._map = np.memmap(self.path, np.uint8, "r")
-        return np.ndarray(place.shape, place.dtype, self._map.data, place.offset)
-
-    def _read(self, place: Location) -> Array:
-        values: Array = np.fromfile(self.path, place.dtype, math.prod(place.shape), offset=place.offset)
-        return values.reshape(place.shape)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_arrays": {}, "_map": None}  # worker processes map for themselves
 
 
 @dataclass(frozen=True)
@@ -138,7 +91,7 @@ class FeatureWindows:
         self.modalities = frozenset(modalities)
         self.once = once
         self.categorical = bool(manifest.classes)
-        self.arrays = [CachedArrays(folder / f"{clip.id}.h5", clip.content) for clip in self.clips]
+        self.arrays = [CachedArrays(folder / f"{clip.id}.h5", clip.content, clip.frames) for clip in self.clips]
         allow_open_files(sum(arrays.keeps_open for arrays in self.arrays))
         self.places = [
             Place(index, start, min(window.frames, clip.frames - start))
@@ -150,6 +103,22 @@ class FeatureWindows:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def check(self) -> None:
+        """Read everything once: what is damaged ends a training before it begins, not after hours.
+
+        Raises
+        ------
+        CacheError
+            Naming file, dataset and frame.
+        """
+        for arrays in self.arrays:
+            for modality in self.modalities:
+                _ = arrays[modality], arrays[present(modality)]
+
+    def named(self, index: int) -> str:
+        """The clip that a window is of."""
+        return self.clips[self.places[index].clip].id
 
     def __getitem__(self, index: int) -> dict[str, Array]:
         place = self.places[index]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from common.alone import alone
 from common.artefacts import load_trained, read_record, recipe_of
 from common.errors import CacheError
 from common.files import remove_partials
@@ -52,6 +53,13 @@ def export(
     CacheError
         If the features were made by other encoders than the fusion was trained on.
     """
+    with alone(run / FUSED, say):
+        return _export(fusion, cache, run, device, say, without)
+
+
+def _export(
+    fusion: Path, cache: Path, run: Path, device: str, say: Callable[[str], None], without: Sequence[Modality]
+) -> Manifest:
     manifest = read_manifest(run)
     record = read_record(fusion, made_by=MADE_BY)
     recipe = recipe_of(fusion, record, made_by=MADE_BY)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from common.alone import alone
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
 from common.history import CHECKPOINTS
@@ -43,12 +44,17 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
     DataError
         If there is no labelled training or validation clip; or the text encoder is to be trained, and rows are frames.
     """
+    with alone(run / FUSION, say):
+        return _train(recipe, cache, run, device, say)
+
+
+def _train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path:
     manifest = read_manifest(run)
     check_labels(manifest, categorical=recipe.categorical)
     check_splits(manifest)
     key = training_fingerprint(recipe, manifest)
     folder = run / FUSION
-    if is_current(folder, key):
+    if is_current(folder, key, say):
         say(f"Stage 2: {folder} is trained with these settings on these clips; nothing to do, no model loaded.")
         remove_checkpoints(run / CHECKPOINTS, FUSION)
         return folder
@@ -68,6 +74,8 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Path
         )
         for split in clips
     }
+    for split in splits:
+        data[split].check()
     say(
         f"Stage 2: training on {len(clips['train'])} clips ({len(data['train'])} windows of "
         f"{recipe.stage2.window.frames} frames), selecting on {len(clips['validation'])}"

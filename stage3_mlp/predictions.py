@@ -83,7 +83,7 @@ def predict_clip(
     """
     import torch
 
-    arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
+    arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content, clip.frames)
     pooled = pool(np.asarray(arrays[REFINED]), pool_frames)
     parts = []
     with torch.inference_mode():

@@ -72,7 +72,7 @@ def training_mean(cache: Path, manifest: Manifest, clips: Sequence[CachedClip]) 
     """(2,) valence and arousal, over all annotated frames of ``clips``."""
     total, frames = np.zeros(2), 0
     for clip in clips:
-        arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
+        arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content, clip.frames)
         labels = read_labels(arrays, slice(None), clip.frames, categorical=False)
         labels = labels[np.isfinite(labels).all(axis=1)]
         total += labels.sum(axis=0, dtype=np.float64)

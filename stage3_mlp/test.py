@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from common.alone import alone
 from common.artefacts import read_record
 from common.errors import DataError
 from common.files import write_json
@@ -111,6 +112,11 @@ def test(cache: Path, run: Path, device: str, say: Say, *, pages: Pages = "with 
     CacheError, DataError
         As in `scoring_of`.
     """
+    with alone(run / TEST, say):
+        return _test(cache, run, device, say, pages)
+
+
+def _test(cache: Path, run: Path, device: str, say: Say, pages: Pages) -> dict[str, Any]:
     scoring = scoring_of(run)
     outcome, folder = scoring.outcome, scoring.folder
     known = scoring.known()
@@ -119,7 +125,7 @@ def test(cache: Path, run: Path, device: str, say: Say, *, pages: Pages = "with 
         _table(outcome, known, folder, say)
         return known
     predictions = outcome.predict(run / HEAD, cache, scoring.manifest, scoring.clips, device)
-    metrics = _metrics(cache, scoring, predictions)
+    metrics = _metrics(cache, scoring, predictions, say)
     outcome.write_predictions(folder / "predictions.csv", predictions, scoring.manifest.protocol)
     urls = _write_pages(cache, scoring, predictions, metrics, pages, say)
     outcome.write_report(
@@ -164,12 +170,12 @@ def _write_pages(
     return {clip: f"../{url}" for clip, url in urls.items()}
 
 
-def _metrics(cache: Path, scoring: Scoring, predictions: Sequence[Any]) -> dict[str, Any]:
+def _metrics(cache: Path, scoring: Scoring, predictions: Sequence[Any], say: Say) -> dict[str, Any]:
     """What metrics.json will hold."""
     manifest, record = scoring.manifest, scoring.record
     remarks = list(scoring.remarks)
     if scoring.split == "test":
-        remarks += _seen_before(scored_before(cache, scoring.clips, scoring.model, scoring.run.name))
+        remarks += _seen_before(scored_before(cache, scoring.clips, scoring.model, scoring.run.name, say))
     return {
         "run": scoring.run.name,
         "split": scoring.split,

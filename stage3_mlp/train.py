@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.alone import alone
 from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
 from common.history import CHECKPOINTS
@@ -46,14 +47,16 @@ class LabelledFrames:
 
     def __init__(self, cache: Path, manifest: Manifest, clips: Sequence[CachedClip], pool_frames: PoolFrames) -> None:
         features, labels = [], []
+        self._clips = [clip.id for clip in clips]
         for clip in clips:
-            arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
+            arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content, clip.frames)
             target = read_labels(arrays, slice(None), clip.frames, categorical=bool(manifest.classes))
             there = annotated(target)
             features.append(pool(np.asarray(arrays[REFINED]), pool_frames)[there].astype(np.float32))
             labels.append(target[there])
         self.features: Floats = np.concatenate(features)
         self.labels: Array = np.concatenate(labels)
+        self._ends = np.cumsum([len(some) for some in labels])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,6 +66,10 @@ class LabelledFrames:
 
     def __getitem__(self, row: int) -> dict[str, Array]:
         return self.__getitems__([row])
+
+    def named(self, row: int) -> str:
+        """The clip that a row is of."""
+        return self._clips[int(np.searchsorted(self._ends, row, side="right"))]
 
 
 def as_tensors(batch: dict[str, Array]) -> dict[str, Any]:
@@ -98,10 +105,15 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     DataError
         If the training or validation split has no annotated frame.
     """
+    with alone(run / HEAD, say):
+        return _train(recipe, cache, run, device, say)
+
+
+def _train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[str], None]) -> Path:
     manifest = read_manifest(run / FUSED)
     key = head_fingerprint(recipe, manifest)
     folder = run / HEAD
-    if is_current(folder, key):
+    if is_current(folder, key, say):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
         remove_checkpoints(run / CHECKPOINTS, HEAD)
         return folder

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,15 @@ import transformers
 from torch.utils.data import WeightedRandomSampler
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from common.device import torch_device
-from common.errors import TrainingError, UsageError
-from common.history import STAGES, History, by_epoch, checkpoints_of, read_state
+from common.artefacts import not_written
+from common.device import memory_ran_out, torch_device
+from common.errors import MavenError, TrainingError, UsageError
+from common.history import STAGES, History, by_epoch
 from common.measures import Measure, measure_for
 from common.models import quiet
 from common.recipe import Training
+from common.training.checkpoints import Seal, last_checkpoint
+from common.training.finite import ITEM, Finite, Numbered
 from common.training.progress import Progress
 from common.training.shown import Board, Curves, Shown
 
@@ -86,7 +88,7 @@ def fit(
     Raises
     ------
     TrainingError
-        If the loss or a gradient stops being a number.
+        If the loss or a gradient stops being a number, or memory runs out.
     """
     transformers.set_seed(seed)
     quiet()
@@ -95,7 +97,7 @@ def fit(
         draws,
         model=model,
         args=_arguments(settings, measure, checkpoints, seed, device),
-        train_dataset=train,
+        train_dataset=Numbered(train),
         eval_dataset=validation,
         data_collator=collate,
         compute_metrics=measure.figures,
@@ -105,7 +107,7 @@ def fit(
     watchers = _watchers(settings, measure, trainer, say, shown)
     for callback in callbacks:
         trainer.add_callback(callback)
-    resume = last_checkpoint(checkpoints)
+    resume = last_checkpoint(checkpoints, say)
     if resume is not None:
         say(f"  goes on from {resume.name}")
     with contextlib.ExitStack() as ended:  # by its end, an error or Ctrl-C: what is to be seen is brought up to date
@@ -119,13 +121,18 @@ def fit(
                 f"{resume} holds more than numbers, and isn't read ({reason}).",
                 "Delete it, unless you know where it came from: training then begins anew.",
             ) from error
+        except Exception as error:
+            failure = _too_large(settings, error) if memory_ran_out(error) else not_written(error, checkpoints)
+            if failure is None:
+                raise
+            raise failure from error
     history = by_epoch(trainer.state.log_history)
     return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
 
 
 def _callbacks(settings: Training) -> list[TrainerCallback]:
     """What changes the course of a training, or ends it."""
-    callbacks: list[TrainerCallback] = [_Finite()]
+    callbacks: list[TrainerCallback] = [Seal()]
     if settings.warmup_steps:
         callbacks.append(_WarmUp(settings.warmup_steps))
     if settings.early_stop_epochs is not None:
@@ -152,13 +159,15 @@ def _watchers(
     return watchers
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint in ``folder`` that was written whole; those a kill left behind are removed."""
-    for path in checkpoints_of(folder):
-        if read_state(path) is not None:
-            return path
-        shutil.rmtree(path)
-    return None
+def _too_large(settings: Training, error: Exception) -> MavenError:
+    """What to say where memory doesn't suffice for a batch."""
+    half, twice = max(1, settings.batch_size // 2), settings.accumulate * 2
+    reason = " ".join(str(error).split())[:200].rstrip(".") or "no memory"
+    return TrainingError(
+        f"Memory doesn't suffice for training with batch_size {settings.batch_size} ({reason}).",
+        f"Set training.batch_size={half} and training.accumulate={twice} of this stage: the same steps in smaller parts"
+        "; or shorter windows. The last checkpoint is kept.",
+    )
 
 
 class _Trainer(Trainer):
@@ -167,6 +176,20 @@ class _Trainer(Trainer):
     def __init__(self, draws: npt.NDArray[np.float64] | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._draws = draws
+        self._finite = Finite(arguments["train_dataset"])
+        self.add_callback(self._finite)
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        items = inputs.pop(ITEM, None)
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self._finite.loss(loss, items, self.state.global_step + 1)
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if not self.args.fp16:  # there the scaler skips steps that overflow
+            self._finite.gradient(norm, self.state.global_step + 1)
+        return norm
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         if self._draws is None:
@@ -232,19 +255,6 @@ def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, de
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # or each step would have as many batches as there are GPUs
     return arguments
-
-
-class _Finite(TrainerCallback):
-    """Ends a training whose loss or gradient is no number any more."""
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        for name in ("loss", "grad_norm"):
-            value = (logs or {}).get(name, 0.0)
-            if not math.isfinite(value):
-                raise TrainingError(
-                    f"The {name} is {value} at step {state.global_step}.",
-                    "Lower the learning rate, or look for extreme labels; the last checkpoint is kept.",
-                )
 
 
 class _WarmUp(TrainerCallback):

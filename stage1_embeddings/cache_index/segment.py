@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.files import alive
+from common.owner import Owner, read_owner, this_process
 from stage1_embeddings.cache_index.record import Record, from_line, to_line
 
-_NAME = re.compile(r"(?P<host>.+)-(?P<process>\d+)-[0-9a-f]{8}\.lines")
+_SUFFIX = ".lines"
+
 #: A writer on another machine that has been silent for so long is taken to be gone.
 _SILENT_S = 86_400.0
 _LONGEST_LINE_BYTES = 1 << 16
@@ -24,7 +22,7 @@ class Segment:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.lines"
+        self.path = folder / f"{this_process()}-{secrets.token_hex(4)}{_SUFFIX}"
         self._file = self.path.open("xb", buffering=0)
 
     def add(self, record: Record) -> None:
@@ -37,20 +35,24 @@ class Segment:
 def segments(folder: Path) -> list[Path]:
     """The writers' files, that which was written to last at the end."""
     found = []
-    for path in folder.glob("*.lines"):
+    for path in folder.glob(f"*{_SUFFIX}"):
         try:
-            if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            if _owner(path) and path.is_file() and not path.is_symlink():
                 found.append((path.stat().st_mtime_ns, path))
         except FileNotFoundError:
             continue  # another process has just merged it
     return [path for _, path in sorted(found)]
 
 
+def _owner(path: Path) -> Owner | None:
+    return read_owner(path.name.removesuffix(_SUFFIX).rpartition("-")[0])
+
+
 def is_finished(path: Path) -> bool:
     """Will nobody write to this file again?"""
-    match = _NAME.fullmatch(path.name)
-    if match is not None and match["host"] == socket.gethostname():
-        return not alive(int(match["process"]))
+    owner = _owner(path)
+    if owner is not None and owner.life != "elsewhere":
+        return owner.life == "dead"
     return path.stat().st_mtime < time.time() - _SILENT_S
 
 

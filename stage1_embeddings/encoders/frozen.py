@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.device import torch_device, torch_dtype
+from common.device import memory_ran_out, torch_device, torch_dtype
 from common.errors import ModelError
 from common.models import load_model
 from common.recipe import Encoder
@@ -184,13 +184,6 @@ class Frozen:
                 f"{self.folder} can't be compiled here: {_in_a_line(error)}.",
                 f"Set stage1.{self.modality}.compile to false; on a CPU torch.compile needs g++.",
             ) from error
-
-
-def memory_ran_out(error: Exception) -> bool:
-    """Is it this, in whatever words the device says it?"""
-    from accelerate.utils.memory import should_reduce_batch_size
-
-    return isinstance(error, MemoryError) or should_reduce_batch_size(error)
 
 
 def _in_a_line(reason: object) -> str:

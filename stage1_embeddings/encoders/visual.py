@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.device import memory_ran_out
 from common.errors import ModelError
 from common.recipe import VisualEncoder as Settings
-from stage1_embeddings.encoders.frozen import Frozen, memory_ran_out
+from stage1_embeddings.encoders.frozen import Frozen
 from stage1_embeddings.encoders.pictures import picture_input
 
 #: Raise when the numbers this file computes change.

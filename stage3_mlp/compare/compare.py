@@ -70,7 +70,7 @@ def compare(folders: Sequence[Path], cache: Path, device: str, out: Path, say: S
         scored.append(_score(run, outcome, cache, device))
     names = [clip.id for clip in first.clips]
     _check_labels(scored, names)
-    models = [note for run in runs for note in _note_in_ledger(run, cache)]
+    models = [note for run in runs for note in _note_in_ledger(run, cache, say)]
     figures = _figures(scored, names, outcome)
     found = {
         "title": outcome.title,
@@ -121,10 +121,10 @@ def _check_labels(scored: Sequence[Scored], names: Sequence[str]) -> None:
                     )
 
 
-def _note_in_ledger(run: Run, cache: Path) -> list[int]:
+def _note_in_ledger(run: Run, cache: Path, say: Callable[[str], None]) -> list[int]:
     """With how many others the test clips have been scored; as after `make test`, which may not have been run."""
     return [
-        scored_before(cache, training.clips, model_identity(training.record), training.folder.name)
+        scored_before(cache, training.clips, model_identity(training.record), training.folder.name, say)
         for training in run.trainings
         if training.split == "test"
     ]

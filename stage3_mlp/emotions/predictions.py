@@ -84,7 +84,7 @@ def predict_clip(
     """
     import torch
 
-    arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
+    arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content, clip.frames)
     said = read_texts(arrays.path)
     fused = np.asarray(arrays[REFINED], dtype=np.float32)
     parts = []

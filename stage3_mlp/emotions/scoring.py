@@ -89,7 +89,9 @@ def references(
 def label_counts(cache: Path, manifest: Manifest, clips: Sequence[CachedClip], classes: int) -> Counts:
     """(K,) int64: how often each class is the label of a row of ``clips``."""
     folder = cache / manifest.folder
-    arrays = ((CachedArrays(folder / f"{clip.id}.h5", clip.content), clip) for clip in clips if clip.labelled)
+    arrays = (
+        (CachedArrays(folder / f"{clip.id}.h5", clip.content, clip.frames), clip) for clip in clips if clip.labelled
+    )
     return class_counts((clip_classes(one, clip.frames, classes) for one, clip in arrays), classes)
 
 

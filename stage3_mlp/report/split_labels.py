@@ -33,7 +33,7 @@ def split_labels(cache: Path, manifest: Manifest) -> dict[str, npt.NDArray[np.fl
         labels = [np.zeros((0, 2), np.float32)]
         for clip in manifest.of(split):
             if clip.labelled:
-                arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content)
+                arrays = CachedArrays(cache / manifest.folder / f"{clip.id}.h5", clip.content, clip.frames)
                 rows = read_labels(arrays, slice(None), clip.frames, categorical=False)
                 labels.append(rows[annotated(rows)].astype(np.float32))
         joined = np.concatenate(labels)

@@ -32,7 +32,7 @@ def cached(cache: Path, lengths: list[int], labelled: bool = True) -> Manifest:
             rows[~mask] = np.nan
             arrays |= {modality: rows, present(modality): mask}
         if labelled:
-            arrays |= {VALENCE: np.arange(frames, dtype=np.float32), AROUSAL: np.zeros(frames, np.float32)}
+            arrays |= {VALENCE: np.arange(frames, dtype=np.float32) / 32, AROUSAL: np.zeros(frames, np.float32)}
             arrays[VALENCE][0] = np.nan
         name = f"clip {number}"
         write_clip(cache / "features" / "f" / f"{name}.h5", arrays, {"content": f"c{number}"})
@@ -68,7 +68,7 @@ def test_items_hold_the_right_frames_with_masks(tmp_path: Path) -> None:
 def test_scoring_counts_each_frame_once(tmp_path: Path) -> None:
     manifest = cached(tmp_path, [7, 3, 12])
     data = FeatureWindows(tmp_path, manifest, manifest.clips, Window(frames=4, hop_frames=3), once=True)
-    labels = np.concatenate([data[i]["labels"][:, 0] for i in range(len(data))])
+    labels = 32 * np.concatenate([data[i]["labels"][:, 0] for i in range(len(data))])
     expected = [*range(1, 7), *range(1, 3), *range(1, 12)]  # frame 0 has no label
     assert sorted(labels[np.isfinite(labels)].tolist()) == sorted(expected)
 

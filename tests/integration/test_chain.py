@@ -199,7 +199,7 @@ def test_broken_weights_are_named_with_the_command_that_makes_them(copied: Chain
     shutil.rmtree(copied.cache / "fused")
     result = copied.export()
     assert result.exit_code == 1, result.output
-    assert "can't be loaded" in result.output and "make train-beit" in result.output
+    assert "model.safetensors is damaged" in result.output and "make train-beit" in result.output
 
 
 def test_features_of_other_encoders_are_refused(copied: Chain) -> None:

@@ -16,6 +16,7 @@ from common.artefacts import load_trained
 from common.files import sha256, write_json
 from common.listening import Listening, read_listening
 from common.manifest import read_manifest, write_manifest
+from common.sealed import write_sealed
 from stage2_beit.attend import in_words
 from stage2_beit.attention import PATHS, path_name
 from stage2_beit.cli import main
@@ -120,7 +121,7 @@ def test_refined_features_of_another_fusion_or_of_other_features_are_refused(exp
     other = tmp_path / "other"
     shutil.copytree(exported.run / "fusion", other)
     record = json.loads((other / "record.json").read_text())
-    write_json(other / "record.json", record | {"weights_sha256": "of other weights"})
+    write_sealed(other / "record.json", record | {"weights_sha256": "of other weights"})
     clip = next(iter(contents(exported)))
     result = attend(exported, clip, "--fusion", str(other))
     assert result.exit_code == 1

@@ -184,6 +184,8 @@ class Hdf5(Columns):
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._file: Any = None
+        self._sets: dict[str, Any] = {}
+        self._characters = 0
         try:
             self._file = h5py.File(path, "r")
             for name in columns:
