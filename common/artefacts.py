@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common import processes
 from common.device import torch_device
 from common.errors import CacheError
 from common.files import sha256, write_json, written_whole
@@ -19,11 +20,15 @@ WEIGHTS = "model.safetensors"
 
 
 def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
-    """Save ``model`` with ``save_pretrained`` and its record, replacing ``folder`` as a whole."""
+    """Save ``model`` with ``save_pretrained`` and its record, replacing ``folder`` as a whole.
+
+    The record also says how many processes trained it.
+    """
     with written_whole(folder) as partial:
         quiet()
         model.save_pretrained(partial)
-        write_json(partial / RECORD, {**record, "weights_sha256": sha256(partial / WEIGHTS), **provenance()})
+        more = {"weights_sha256": sha256(partial / WEIGHTS), "processes": processes.count(), **provenance()}
+        write_json(partial / RECORD, {**record, **more})
 
 
 def remove_checkpoints(folder: Path, stage: str) -> None:

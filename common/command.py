@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
-from common.errors import MavenError
+from common import processes
+from common.errors import MavenError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -22,29 +23,60 @@ INTERRUPTED = 130
 
 
 class StageGroup(click.Group):
-    """A group whose commands end in one sentence, not in a stack trace, when the user can put things right."""
+    """A group whose commands end in one sentence, not in a stack trace, when the user can put things right.
+
+    Of several processes that run a command together one says it. Commands that can't be run so are refused.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params.get("debug"):
             logging.basicConfig()
             logging.getLogger("stage1_embeddings").setLevel(logging.DEBUG)
         try:
+            self._check_alone(ctx)
             return super().invoke(ctx)
         except MavenError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(f"error: {error}", err=True)
+            _complain(f"error: {error}")
             ctx.exit(error.exit_code)
         except OSError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
             # HDF5 raises these too, without a file name.
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            click.echo(f"error: {reason}. Check the path, the disk and the rights.", err=True)
+            _complain(f"error: {reason}. Check the path, the disk and the rights.")
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("\nInterrupted. What is finished is kept; the same command goes on from there.", err=True)
+            _complain("\nInterrupted. What is finished is kept; the same command goes on from there.")
             ctx.exit(INTERRUPTED)
+        except RuntimeError as error:
+            if not processes.lost_another(error):
+                raise
+            _complain("error: Another process of this training ended. The same command goes on from its checkpoint.")
+            ctx.exit(1)
+
+    def _check_alone(self, ctx: click.Context) -> None:
+        """Refuse, among several processes, a command that isn't `shared`."""
+        names = [*ctx.protected_args, *ctx.args]
+        command = self.get_command(ctx, names[0]) if names else None
+        if processes.several() and command is not None and not getattr(command, "shared", False):
+            raise UsageError(
+                f"`{command.name}` runs in one process; {processes.count()} were started.",
+                f"Call it without torchrun: python -m {ctx.info_name} {command.name} ...",
+            )
+
+
+def shared(command: Command) -> Command:
+    """Mark a click command as one that several processes may run together."""
+    command.shared = True  # type: ignore[attr-defined]
+    return command
+
+
+def _complain(text: str) -> None:
+    """Say what ended the command, once for all of its processes."""
+    if processes.says_the_error():
+        click.echo(text, err=True)
 
 
 debug_option = click.option("--debug", is_flag=True, help="Show the stack of errors as well.")
@@ -86,6 +118,8 @@ def place_options(command: Command) -> Command:
 
 
 def say(text: str) -> None:
-    """One line to the user, at once."""
+    """One line to the user, at once; of several processes, the first says it."""
+    if not processes.first():
+        return
     click.echo(text)
     sys.stdout.flush()

@@ -22,6 +22,7 @@ from common.labels import (
     read_labels,
 )
 from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
+from common.processes import first, from_first
 from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
 from common.versions import HEAD_CODE_VERSION
@@ -101,9 +102,10 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
     manifest = read_manifest(run / FUSED)
     key = head_fingerprint(recipe, manifest)
     folder = run / HEAD
-    if is_current(folder, key):
+    if from_first(lambda: is_current(folder, key)):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
-        remove_checkpoints(run / CHECKPOINTS, HEAD)
+        if first():
+            remove_checkpoints(run / CHECKPOINTS, HEAD)
         return folder
     check_labels(manifest, categorical=recipe.categorical)
     check_splits(manifest)
@@ -115,13 +117,14 @@ def train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[st
         say(f"Note: {remark}")
     checkpoints = run / CHECKPOINTS / f"{HEAD}-{key}"
     fitted = _fit(recipe, data, counts, run, checkpoints, device, say)
-    record = {**_record(recipe, manifest, key, fitted), "remarks": [*manifest.remarks, *remarks]}
-    if recipe.categorical:
-        record["counts"] = counts.tolist()
-    else:
-        record["smoothing"] = _smoothing(recipe, cache, manifest, fitted.model)
-    save_model(folder, fitted.model, record)
-    remove_checkpoints(checkpoints.parent, HEAD)
+    if first():
+        record = {**_record(recipe, manifest, key, fitted), "remarks": [*manifest.remarks, *remarks]}
+        if recipe.categorical:
+            record["counts"] = counts.tolist()
+        else:
+            record["smoothing"] = _smoothing(recipe, cache, manifest, fitted.model)
+        save_model(folder, fitted.model, record)
+        remove_checkpoints(checkpoints.parent, HEAD)
     say(f"Stage 3: {fitted.in_words()}; {folder}")
     return folder
 
@@ -161,7 +164,7 @@ def _fit(
     transformers.set_seed(recipe.seed)
     rows = data["train"].features
     head = _build(recipe, rows.shape[1], counts)
-    head.set_statistics(*statistics(rows))
+    head.set_statistics(*from_first(lambda: statistics(rows)))
     balanced = training.sampling == "balanced"
     return fit(
         head,
