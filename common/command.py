@@ -33,12 +33,15 @@ class StageGroup(click.Group):
             logging.basicConfig()
             logging.getLogger("stage1_embeddings").setLevel(logging.DEBUG)
         try:
-            self._check_alone(ctx)
             return super().invoke(ctx)
         except MavenError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
             _complain(f"error: {error}")
+            ctx.exit(error.exit_code)
+        except click.ClickException as error:
+            if processes.says_the_error():
+                raise
             ctx.exit(error.exit_code)
         except OSError as error:
             if ctx.params.get("debug"):
@@ -56,15 +59,17 @@ class StageGroup(click.Group):
             _complain("error: Another process of this training ended. The same command goes on from its checkpoint.")
             ctx.exit(1)
 
-    def _check_alone(self, ctx: click.Context) -> None:
-        """Refuse, among several processes, a command that isn't `shared`."""
-        names = [*ctx.protected_args, *ctx.args]
-        command = self.get_command(ctx, names[0]) if names else None
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; among several processes, a command that isn't `shared` is refused."""
+        name, command, rest = super().resolve_command(ctx, args)
         if processes.several() and command is not None and not getattr(command, "shared", False):
             raise UsageError(
-                f"`{command.name}` runs in one process; {processes.count()} were started.",
-                f"Call it without torchrun: python -m {ctx.info_name} {command.name} ...",
+                f"{name} runs in one process, and {processes.count()} were started.",
+                f"Call it without torchrun: {ctx.info_name} {name} ...",
             )
+        return name, command, rest
 
 
 def shared(command: Command) -> Command:

@@ -21,6 +21,9 @@ T = TypeVar("T")
 #: How long one process waits for another: the first one computes the statistics of all features while others wait.
 _WAIT: Final = timedelta(hours=2)
 _SAID: Final = "maven/said"
+#: How often, and how long, a process tries to ask torchrun whether another has said what went wrong.
+_TRIES: Final = 3
+_ASK: Final = timedelta(seconds=2)
 
 
 def count() -> int:
@@ -65,13 +68,17 @@ def own_gpu(gpus: int) -> int:
 def together(device: str) -> Iterator[None]:
     """What is inside runs in all processes as one group: gloo between processors, NCCL between GPUs.
 
+    All leave it when the last one has come to its end. Once in the life of a process; what is within another, is part
+    of its group.
+
     Raises
     ------
     UsageError
         If ``device`` is one GPU by number, or of a kind that processes can't share work on.
     """
-    if not several():
+    if not several() or grouped():
         yield
+        wait_for_all()
         return
     import torch
     from torch import distributed
@@ -169,11 +176,11 @@ def says_the_error() -> bool:
     """Is this the process that says what ended them all? The one that asks first; each where that can't be known."""
     if not several():
         return True
-    try:
-        from torch.distributed import TCPStore
+    from torch.distributed import TCPStore
 
-        place, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        store = TCPStore(place, port, is_master=False, timeout=timedelta(seconds=5))
-        return bool(store.add(f"{_SAID}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1) == 1)
-    except (KeyError, ValueError, RuntimeError, OSError):
-        return True
+    for _ in range(_TRIES):
+        with contextlib.suppress(KeyError, ValueError, RuntimeError):
+            place, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+            store = TCPStore(place, port, is_master=False, timeout=_ASK)
+            return bool(store.add(f"{_SAID}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1) == 1)
+    return True

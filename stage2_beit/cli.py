@@ -38,6 +38,7 @@ def train(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, devic
         train_fusion(settings, cache, run, device, say)
 
 
+@shared
 @main.command()
 @fusion_option
 @place_options
@@ -46,7 +47,8 @@ def export(fusion: Path | None, cache: Path, run: Path, device: str) -> None:
     from stage2_beit.export import export as export_clips
     from stage2_beit.train import FUSION
 
-    export_clips(fusion or run / FUSION, cache, run, device, say)
+    with together(device):
+        export_clips(fusion or run / FUSION, cache, run, device, say)
 
 
 @main.command()

@@ -28,7 +28,7 @@ from common.models import quiet
 from common.recipe import Training
 from common.training.progress import Progress
 from common.training.shown import Board, Curves, Shown
-from common.training.trainer import OurTrainer
+from common.training.trainer import SharedTrainer
 
 __all__ = ["Fitted", "Shown", "fit", "last_checkpoint"]
 
@@ -96,7 +96,7 @@ def fit(
     measure = measure_for(categorical=settings.categorical)
     arguments = _arguments(settings, measure, checkpoints, seed, device)
     arguments.ddp_find_unused_parameters = getattr(model, "leaves_out_weights", False)
-    trainer = OurTrainer(
+    trainer = SharedTrainer(
         draws,
         model=model,
         args=arguments,
@@ -134,7 +134,7 @@ def _callbacks(settings: Training) -> list[TrainerCallback]:
 
 
 def _watchers(
-    settings: Training, measure: Measure, trainer: OurTrainer, say: Callable[[str], None], shown: Shown | None
+    settings: Training, measure: Measure, trainer: SharedTrainer, say: Callable[[str], None], shown: Shown | None
 ) -> list[Progress | Board | Curves]:
     """Add to the trainer what only looks on; each has a ``close``."""
     progress = Progress(

@@ -19,7 +19,7 @@ from common import processes
 from common.training.parts import Batches, Parts, PartsLoader, WholeBatches, as_alone
 
 
-class OurTrainer(Trainer):
+class SharedTrainer(Trainer):
     """The Trainer, drawing its training items by given likelihoods where there are some.
 
     Several processes share each batch, and see the whole validation split: what the Trainer and accelerate do of
