@@ -36,10 +36,10 @@ DIMS = {"visual": 6, "audio": 5, "text": 4}
 SIX_PATHS = {"d_k": 4, "heads": 1, "d_proj": 8, "beit_heads": 2, "beit_layers": 1, "mlp_ratio": 2.0}
 GUIDED = {"width": 8, "heads": 2, "branch": 4, "narrow_branch": 3, "dropout": 0.0}
 CLASSES = {"classes": K, "class_weights": [0.5, 1.0, 2.0]}
-RATE = {"learning_rate": 0.01, "epochs": 3, "early_stop_epochs": None}
+RATE = {"learning_rate": 0.01, "epochs": 2, "early_stop_epochs": None}
 
-#: Model, further settings of the training. The last batch of an epoch has fewer items than the others; where 4 are
-#: dealt out in batches of 3, fewer than there are processes.
+#: Model, further settings of the training. The last batch of an epoch has fewer items than the others, in most of
+#: them one: fewer than there are processes.
 TRAININGS: dict[str, tuple[str, dict[str, Any]]] = {
     "mse": ("six paths", {"loss": "mse", "batch_size": 5, "accumulate": 2}),
     "ccc": ("six paths", {"loss": "ccc", "batch_size": 4}),
@@ -198,9 +198,9 @@ def trained(name: str, folder: Path, stop_after: int | None = None, **changes: A
 
 
 def stopped(folder: Path) -> None:
-    """A training with dropout that ends in its third epoch: its checkpoint is left."""
+    """A training with dropout that ends in its second epoch: the first one's checkpoint is left."""
     with contextlib.suppress(Stopped):
-        trained("ccc", folder, stop_after=10, dropout=0.2)
+        trained("ccc", folder, stop_after=6, dropout=0.2)
 
 
 def main(folder: Path) -> None:

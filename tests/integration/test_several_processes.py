@@ -40,12 +40,13 @@ class Two:
 
 
 @pytest.fixture(scope="module")
-def two(corpus: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Two:
+def two(finished: Chain, tmp_path_factory: pytest.TempPathFactory) -> Two:
     folder = tmp_path_factory.mktemp("several")
-    shutil.copytree(models, folder / "cache")
-    chain, alone = (Chain(corpus, folder / "cache", folder / "runs" / name) for name in ("two", "alone"))
-    for run in (chain, alone):
-        assert run.embeddings().exit_code == 0
+    shutil.copytree(finished.cache, folder / "cache")
+    chain, alone = (Chain(finished.data, folder / "cache", folder / "runs" / name) for name in ("two", "alone"))
+    for chained in (chain, alone):
+        chained.run.mkdir(parents=True)
+        shutil.copy(finished.run / "manifest.json", chained.run)
     done = launched("tests.integration.shared_training", str(folder))
     assert done.returncode == 0, done.stderr
     results = [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
@@ -81,7 +82,7 @@ def test_validation_is_dealt_out_in_whole_batches_and_none_twice(two: Two) -> No
         sizes = {len(batch) for batch in first + second}
         assert settings["batch_size"] in sizes and len(sizes) <= 2
         items = sorted(item for batch in first + second for item in batch)
-        assert items == sorted(3 * list(range(VALIDATION, VALIDATION + ITEMS))), name
+        assert items == sorted(2 * list(range(VALIDATION, VALIDATION + ITEMS))), name
 
 
 def test_a_resumed_training_ends_as_if_undisturbed(two: Two) -> None:
@@ -97,7 +98,7 @@ def test_one_process_goes_on_from_what_two_have_left(two: Two, tmp_path: Path) -
     before = two.results[0]["undisturbed"]
     assert len(went_on["losses"]) == 4, "the last epoch alone"
     assert went_on["items"] == trained("ccc", tmp_path / "alone")["items"][-4:]
-    assert [row["eval_loss"] for row in went_on["history"][:2]] == [row["eval_loss"] for row in before["history"][:2]]
+    assert [row["eval_loss"] for row in went_on["history"][:1]] == [row["eval_loss"] for row in before["history"][:1]]
 
 
 def test_the_commands_of_all_stages(two: Two) -> None:
