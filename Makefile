@@ -29,6 +29,8 @@ export RECIPE RUN CACHE DEVICE DATA VIDEO CLIP SET SAMPLE SEEDS WITH PROTOCOL
 
 # The settings of SET become arguments of their own; a value has no space in it: [a,b], not [a, b].
 WITH_SETTINGS = set -f; set --; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; set +f
+# PROCESSES=2: two processes of this machine train one model together, each on a GPU of its own where DEVICE is cuda.
+TOGETHER = $(if $(filter-out 1,$(PROCESSES)),common.launch $(PROCESSES))
 PLACES = --cache "$$CACHE" --run "runs/$$RUN" --device "$$DEVICE"
 
 help: ## Show the targets
@@ -43,6 +45,7 @@ help: ## Show the targets
 	@echo '  PROTOCOL=published  split utterances as the published classifier did, leaking on purpose (honest)'
 	@echo '  QUICK=1         smaller benchmarks                     FETCH=1         doctor fetches missing models'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
+	@echo '  PROCESSES=2     processes that train one model together, one per GPU (1)'
 
 doctor: $(VENV)/ready ## Will this machine do it, and what is missing? Versions, device, models, disk, rights, a small run
 	@$(WITH_SETTINGS); $(PY) -m common.doctor $${DATA:+--data "$$DATA"} --recipe "$$RECIPE" "$$@" \
@@ -58,11 +61,11 @@ embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the ca
 		$(if $(RETRY_FAILED),--retry-failed) $(if $(SHARD),--shard $(SHARD)) $(if $(WORKERS),--workers $(WORKERS))
 
 train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refinement, export refined features
-	@$(WITH_SETTINGS); $(PY) -m stage2_beit train --recipe "$$RECIPE" "$$@" $(PLACES)
-	@$(PY) -m stage2_beit export $(PLACES)
+	@$(WITH_SETTINGS); $(PY) -m $(TOGETHER) stage2_beit train --recipe "$$RECIPE" "$$@" $(PLACES)
+	@$(PY) -m $(TOGETHER) stage2_beit export $(PLACES)
 
 train-mlp: train-beit ## Stage 3: train the head, polar or of emotion classes, on the refined features
-	@$(WITH_SETTINGS); $(PY) -m stage3_mlp train --recipe "$$RECIPE" "$$@" $(PLACES)
+	@$(WITH_SETTINGS); $(PY) -m $(TOGETHER) stage3_mlp train --recipe "$$RECIPE" "$$@" $(PLACES)
 
 test: train-mlp ## Score the run on its test split: predictions, metrics, report
 	@$(PY) -m stage3_mlp test $(PLACES) $(if $(NO_VIDEO),--no-video)

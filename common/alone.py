@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from common import processes
 from common.files import one_at_a_time, remove_partials
 
 #: Nothing can be written there, so nothing can be mixed.
@@ -22,7 +22,7 @@ def alone(part: Path, say: Callable[[str], None]) -> Iterator[None]:
     first of them waits for all.
     """
     with ExitStack() as held:
-        if os.environ.get("RANK", "0") == "0":
+        if processes.first():
             waits = f"Another process is making {part}: this one waits for it, and goes on from what it leaves."
             try:
                 held.enter_context(one_at_a_time(part, waits=lambda: say(waits)))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from common import processes
 from common.device import torch_device
 from common.errors import CacheError
 from common.files import sha256, written_whole
@@ -28,7 +29,10 @@ _TORCH_WRITES = ("inline_container", "PytorchStreamWriter")
 
 
 def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
-    """Save ``model`` with ``save_pretrained`` and its record, replacing ``folder`` as a whole."""
+    """Save ``model`` with ``save_pretrained`` and its record, replacing ``folder`` as a whole.
+
+    The record also says how many processes trained it.
+    """
     with written_whole(folder) as partial:
         quiet()
         try:
@@ -38,7 +42,7 @@ def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
                 raise
             raise failure from error
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-        known = {"weights_sha256": files[WEIGHTS], "files_sha256": files}
+        known = {"weights_sha256": files[WEIGHTS], "files_sha256": files, "processes": processes.count()}
         write_sealed(partial / RECORD, {**record, **known, **provenance()})
 
 

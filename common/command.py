@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import click
 
-from common.errors import MavenError
+from common import processes
+from common.errors import MavenError, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,7 +26,10 @@ TERMINATED = 143
 
 
 class StageGroup(click.Group):
-    """A group whose commands end in one sentence, not in a stack trace, when the user can put things right."""
+    """A group whose commands end in one sentence, not in a stack trace, when the user can put things right.
+
+    Of several processes that run a command together one says it. Commands that can't be run so are refused.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.params.get("debug"):
@@ -37,27 +41,48 @@ class StageGroup(click.Group):
         except MavenError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(f"error: {error}", err=True)
+            _complain(f"error: {error}")
+            ctx.exit(error.exit_code)
+        except click.ClickException as error:
+            if processes.says_the_error():
+                raise
             ctx.exit(error.exit_code)
         except OSError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
             # HDF5 raises these too, without a file name.
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            click.echo(f"error: {reason}. Check the path, the disk and the rights.", err=True)
+            _complain(f"error: {reason}. Check the path, the disk and the rights.")
             ctx.exit(1)
         except MemoryError:
             cure = "Take fewer --workers, smaller batches or shorter windows, or a machine with more memory."
-            click.echo(f"error: Memory ran out. {cure} What is finished is kept.", err=True)
+            _complain(f"error: Memory ran out. {cure} What is finished is kept.")
             ctx.exit(1)
         except KeyboardInterrupt as error:
             with contextlib.suppress(ValueError):  # a second Ctrl-C comes too late to matter
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
-            click.echo("\nInterrupted. What is finished is kept; the same command goes on from there.", err=True)
+            _complain("\nInterrupted. What is finished is kept; the same command goes on from there.")
             ctx.exit(TERMINATED if isinstance(error, _Terminated) else INTERRUPTED)
+        except RuntimeError as error:
+            if not processes.lost_another(error):
+                raise
+            _complain("error: Another process of this training ended. The same command goes on from its checkpoint.")
+            ctx.exit(1)
         finally:
             if before is not None:
                 signal.signal(signal.SIGTERM, before)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; among several processes, a command that isn't `shared` is refused."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if processes.several() and command is not None and not getattr(command, "shared", False):
+            raise UsageError(
+                f"{name} runs in one process, and {processes.count()} were started.",
+                f"Call it without torchrun: {ctx.info_name} {name} ...",
+            )
+        return name, command, rest
 
 
 class _Terminated(KeyboardInterrupt):
@@ -73,6 +98,18 @@ def _end_on_sigterm() -> Any:
     with contextlib.suppress(ValueError):  # not in the main thread
         return signal.signal(signal.SIGTERM, end)
     return None
+
+
+def shared(command: Command) -> Command:
+    """Mark a click command as one that several processes may run together."""
+    command.shared = True  # type: ignore[attr-defined]
+    return command
+
+
+def _complain(text: str) -> None:
+    """Say what ended the command, once for all of its processes."""
+    if processes.says_the_error():
+        click.echo(text, err=True)
 
 
 debug_option = click.option("--debug", is_flag=True, help="Show the stack of errors as well.")
@@ -114,6 +151,8 @@ def place_options(command: Command) -> Command:
 
 
 def say(text: str) -> None:
-    """One line to the user, at once."""
+    """One line to the user, at once; of several processes, the first says it."""
+    if not processes.first():
+        return
     click.echo(text)
     sys.stdout.flush()

@@ -15,16 +15,24 @@ _LOG = logging.getLogger(__name__)
 def torch_device(name: str) -> Any:
     """``auto``, ``cpu``, ``cuda`` (or ``cuda:1``) or ``mps`` as a torch device.
 
+    Of several processes on a machine, each gets a GPU of its own for ``cuda``.
+
     Raises
     ------
     UsageError
-        If the device isn't there.
+        If the device isn't there, or if it is one GPU for several processes.
     """
     import torch
+
+    from common import processes
 
     torch.backends.cudnn.allow_tf32 = False  # by default, convolutions alone would be TF32: ten bits, in silence
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if processes.several() and name == "cuda" and torch.cuda.is_available():
+        name = f"cuda:{processes.own_gpu(torch.cuda.device_count())}"
+    elif processes.several() and name.startswith("cuda:"):
+        raise UsageError(f"DEVICE={name} is one GPU, for {processes.count()} processes.", "Set DEVICE=cuda.")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from common.labels import loss_settings
 from common.manifest import Manifest
 from common.models import fetch
+from common.processes import from_first
 from common.recipe import Stage2
 from common.schema import MODALITIES
 from common.windows import FeatureWindows, feature_statistics
@@ -68,7 +69,8 @@ def build_model(
 
             model.use_pretrained_layers(load_beit_layers(fetch(beit), fusion.beit_layers))
     if fusion.standardise:
-        model.set_statistics({modality: feature_statistics(data, modality) for modality in MODALITIES})
+        statistics = from_first(lambda: {modality: feature_statistics(data, modality) for modality in MODALITIES})
+        model.set_statistics(statistics)
     if text is not None:
         from stage2_beit.finetune import FineTunedModel
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from common.command import StageGroup, debug_option, place_options, recipe_options, say
+from common.command import StageGroup, debug_option, place_options, recipe_options, say, shared
+from common.processes import together
 
 
 @click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +24,7 @@ fusion_option = click.option(
 )
 
 
+@shared
 @main.command()
 @recipe_options
 @place_options
@@ -31,9 +33,12 @@ def train(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, devic
     from common.recipe import load_recipe
     from stage2_beit.train import train as train_fusion
 
-    train_fusion(load_recipe(recipe, overrides), cache, run, device, say)
+    settings = load_recipe(recipe, overrides)
+    with together(device):
+        train_fusion(settings, cache, run, device, say)
 
 
+@shared
 @main.command()
 @fusion_option
 @place_options
@@ -42,7 +47,8 @@ def export(fusion: Path | None, cache: Path, run: Path, device: str) -> None:
     from stage2_beit.export import export as export_clips
     from stage2_beit.train import FUSION
 
-    export_clips(fusion or run / FUSION, cache, run, device, say)
+    with together(device):
+        export_clips(fusion or run / FUSION, cache, run, device, say)
 
 
 @main.command()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from common import processes
 from common.alone import alone
 from common.artefacts import load_trained, read_record, recipe_of
 from common.errors import CacheError
@@ -36,6 +37,8 @@ def export(
     without: Sequence[Modality] = (),
 ) -> Manifest:
     """Export F_refined for all clips of a run, those that are there already excepted.
+
+    Several processes share the clips; the first writes the manifest when all are done.
 
     Windows overlap as in training; where they do, their F_refined is averaged. Every frame gets exactly one row.
 
@@ -70,18 +73,23 @@ def _export(
     folder = cache / FUSED / key
     remove_partials(folder)
     exported = [replace(clip, content=fingerprint(key, clip.content)) for clip in manifest.clips]
-    todo = [pair for pair in zip(manifest.clips, exported, strict=True) if not _is_done(folder, pair[1], say)]
-    if todo:
+    pairs = list(zip(manifest.clips, exported, strict=True))
+    todo = processes.from_first(lambda: [pair for pair in pairs if not _is_done(folder, pair[1], say)])
+    subwords: Any = None
+    if mine := todo[processes.index() :: processes.count()]:
         from stage2_beit.build import model_class
 
         model = load_trained(model_class(recipe.stage2), fusion, device, made_by=MADE_BY)
         batch = recipe.stage2.training.batch_size
         subwords = model.subwords() if recipe.stage2.finetune_text else None
         windows = windows_with(subwords)
-        for clip, fused in todo:
+        for clip, fused in mine:
             data = windows(cache, manifest, [clip], window, modalities=modalities)
             _write(folder, fused, data, refine(model, data, batch), key, said=manifest.rows == "utterances")
-        for remark in subwords.remarks() if subwords else ():
+    read = processes.from_all((subwords.texts, subwords.cut) if subwords else (0, 0))  # and all clips are written
+    if subwords:
+        subwords.texts, subwords.cut = (sum(numbers) for numbers in zip(*read, strict=True))
+        for remark in subwords.remarks():
             say(f"Note: {remark}")
     result = replace(
         manifest,
@@ -90,7 +98,8 @@ def _export(
         made_of=made_of(manifest, record["weights_sha256"]),
         remarks=tuple(dict.fromkeys((*manifest.remarks, *record["remarks"], *remarks))),
     )
-    write_manifest(run / FUSED, result)
+    if processes.first():
+        write_manifest(run / FUSED, result)
     if todo:
         say(f"Stage 2: exported {len(todo)} of {len(exported)} clips to {folder}")
     else:

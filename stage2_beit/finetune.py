@@ -88,6 +88,8 @@ class FineTunedModel(PreTrainedModel):
     config_class = FineTunedConfig
     main_input_name = "visual"
     supports_gradient_checkpointing = True
+    #: The encoder's, where no row of a batch, or of one process's part of it, has text.
+    leaves_out_weights = True
     #: Saved with the model, so that its folder suffices anywhere.
     tokenizer: Any = None
 

@@ -21,6 +21,7 @@ from transformers.utils import ModelOutput
 from common.classification import configured_loss
 from common.errors import ModelError
 from common.losses import LossKind, regression_loss
+from common.processes import rows_of_all
 from common.schema import MODALITIES, Modality
 from stage2_beit.additive import AdditiveAttention
 from stage2_beit.attention import CrossModalAttention, SelfAttention
@@ -57,13 +58,15 @@ def fusion_loss(
 ) -> Tensor | None:
     """The loss that ``config`` says, of (B, T, 2 or K) predictions over the labelled frames; padding never counts.
 
+    Where several processes train, it is that of the whole batch.
     ``labels`` are (B, T, 2) float, NaN where there is none; for classes, (B, T) int64, -1 where there is none.
     """
     if labels is None:
         return None
     if config.classes:
-        return configured_loss(prediction[frame_mask], labels[frame_mask], config)
+        return configured_loss(*rows_of_all(prediction[frame_mask], labels[frame_mask]), config)
     labels = torch.where(frame_mask[..., None], labels, torch.nan)
+    prediction, labels = rows_of_all(prediction, labels)
     return regression_loss(prediction, labels, cast(LossKind, config.loss), config.ccc_weight)  # eq. 32
 
 

@@ -17,6 +17,8 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from common.joined import summed
+from common.processes import grouped
 from common.schema import Modality
 from stage2_beit.config import TextGuidedConfig
 from stage2_beit.inputs import FeatureInput, FeatureInputs
@@ -32,13 +34,34 @@ class RowNorm(nn.BatchNorm1d):
     """Batch normalisation over rows (N, D) that are all there; the caller leaves out the others.
 
     A variance needs two rows: in training, a batch of fewer is normalised by the running statistics, as in evaluation.
+    Where several processes train, rows are those of the whole batch; torch's SyncBatchNorm needs GPUs.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, D) float, N >= 0 -> (N, D)."""
+        if self.training and torch.is_grad_enabled() and grouped():
+            return self._over_all(x)
         if self.training and len(x) < 2:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return self._by_running(x)
         return super().forward(x)
+
+    def _by_running(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+    def _over_all(self, x: Tensor) -> Tensor:
+        """By mean and variance over the rows of all processes, each of which may have none."""
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        sums = summed(torch.cat([x.sum(dim=0), x.new_full((1,), len(x))]))  # (D + 1,)
+        rows = sums[-1].detach()
+        if rows < 2:
+            return self._by_running(x)
+        centred = x - sums[:-1] / rows
+        variance = summed(centred.square().sum(dim=0)) / rows
+        with torch.no_grad():
+            self.running_mean.lerp_(sums[:-1] / rows, self.momentum or 0.0)
+            self.running_var.lerp_(variance * rows / (rows - 1), self.momentum or 0.0)
+            self.num_batches_tracked.add_(1)
+        return centred * (variance + self.eps).rsqrt() * self.weight + self.bias
 
 
 class SoundBranches(nn.Module):

@@ -15,6 +15,7 @@ from common.errors import DataError
 from common.history import CHECKPOINTS
 from common.labels import balanced_draws, class_counts, class_remarks
 from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
+from common.processes import first, from_first
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
 from common.versions import FUSION_CODE_VERSION
@@ -54,9 +55,10 @@ def _train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Pat
     check_splits(manifest)
     key = training_fingerprint(recipe, manifest)
     folder = run / FUSION
-    if is_current(folder, key, say):
+    if from_first(lambda: is_current(folder, key, say)):
         say(f"Stage 2: {folder} is trained with these settings on these clips; nothing to do, no model loaded.")
-        remove_checkpoints(run / CHECKPOINTS, FUSION)
+        if first():
+            remove_checkpoints(run / CHECKPOINTS, FUSION)
         return folder
     splits: tuple[Split, ...] = ("train", "validation")
     clips = {split: labelled_clips(manifest, split) for split in splits}
@@ -89,9 +91,10 @@ def _train(recipe: Recipe, cache: Path, run: Path, device: str, say: Say) -> Pat
     for remark in remarks:
         say(f"Note: {remark}")
     fitted = _fit(recipe, manifest, data, counts, text, run, checkpoints, device, say)
-    record = _record(recipe, manifest, key, fitted)
-    save_model(folder, fitted.model, {**record, "remarks": [*manifest.remarks, *remarks], "counts": counts.tolist()})
-    remove_checkpoints(checkpoints.parent, FUSION)
+    if first():
+        record = {**_record(recipe, manifest, key, fitted), "remarks": [*manifest.remarks, *remarks]}
+        save_model(folder, fitted.model, {**record, "counts": counts.tolist()})
+        remove_checkpoints(checkpoints.parent, FUSION)
     say(f"Stage 2: {fitted.in_words()}; {folder}")
     return folder
 

@@ -13,6 +13,7 @@ from transformers.utils import ModelOutput
 
 from common.classification import CLASS_LOSSES, check_class_settings, configured_loss
 from common.errors import RecipeError
+from common.processes import rows_of_all
 from stage3_mlp.standardised import StandardisedHead
 
 
@@ -97,5 +98,5 @@ class ClassifierHead(StandardisedHead):
         """
         hidden = self.dropout(self.fc1(self.standardised(features)).relu())  # (N, hidden)
         logits = self.fc2(hidden).float()  # (N, K)
-        loss = None if labels is None else configured_loss(logits, labels, self.config)
+        loss = None if labels is None else configured_loss(*rows_of_all(logits, labels), self.config)
         return ClassifierOutput(loss=loss, prediction=logits)

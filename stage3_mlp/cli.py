@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from common.command import StageGroup, debug_option, place_options, recipe_options, say
+from common.command import StageGroup, debug_option, place_options, recipe_options, say, shared
+from common.processes import together
 
 
 @click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,6 +16,7 @@ def main(debug: bool) -> None:
     """Stage 3: the head, polar or of emotion classes; its test, its report, and predictions for new data."""
 
 
+@shared
 @main.command()
 @recipe_options
 @place_options
@@ -23,7 +25,9 @@ def train(recipe: str, overrides: tuple[str, ...], cache: Path, run: Path, devic
     from common.recipe import load_recipe
     from stage3_mlp.train import train as train_head
 
-    train_head(load_recipe(recipe, overrides), cache, run, device, say)
+    settings = load_recipe(recipe, overrides)
+    with together(device):
+        train_head(settings, cache, run, device, say)
 
 
 @main.command()

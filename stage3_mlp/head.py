@@ -17,6 +17,7 @@ from transformers.utils import ModelOutput
 
 from common.losses import regression_loss
 from common.polar import canonical_polar
+from common.processes import rows_of_all
 from stage3_mlp.standardised import StandardisedHead
 
 __all__ = ["PolarHead", "PolarHeadConfig", "PolarOutput", "canonical_polar"]
@@ -117,5 +118,6 @@ class PolarHead(StandardisedHead):
         prediction = intensity[:, None] * unit  # eq. 30-31
         loss = None
         if labels is not None:
-            loss = regression_loss(prediction, labels, self.config.loss, self.config.ccc_weight)  # eq. 32
+            rows = rows_of_all(prediction, labels)
+            loss = regression_loss(*rows, self.config.loss, self.config.ccc_weight)  # eq. 32
         return PolarOutput(loss=loss, prediction=prediction, intensity=intensity, theta=theta)

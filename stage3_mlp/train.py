@@ -23,6 +23,7 @@ from common.labels import (
     read_labels,
 )
 from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
+from common.processes import first, from_first
 from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
 from common.versions import HEAD_CODE_VERSION
@@ -113,9 +114,10 @@ def _train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[s
     manifest = read_manifest(run / FUSED)
     key = head_fingerprint(recipe, manifest)
     folder = run / HEAD
-    if is_current(folder, key, say):
+    if from_first(lambda: is_current(folder, key, say)):
         say(f"Stage 3: {folder} is trained with these settings on these features; nothing to do, no model loaded.")
-        remove_checkpoints(run / CHECKPOINTS, HEAD)
+        if first():
+            remove_checkpoints(run / CHECKPOINTS, HEAD)
         return folder
     check_labels(manifest, categorical=recipe.categorical)
     check_splits(manifest)
@@ -127,13 +129,14 @@ def _train(recipe: Recipe, cache: Path, run: Path, device: str, say: Callable[[s
         say(f"Note: {remark}")
     checkpoints = run / CHECKPOINTS / f"{HEAD}-{key}"
     fitted = _fit(recipe, data, counts, run, checkpoints, device, say)
-    record = {**_record(recipe, manifest, key, fitted), "remarks": [*manifest.remarks, *remarks]}
-    if recipe.categorical:
-        record["counts"] = counts.tolist()
-    else:
-        record["smoothing"] = _smoothing(recipe, cache, manifest, fitted.model)
-    save_model(folder, fitted.model, record)
-    remove_checkpoints(checkpoints.parent, HEAD)
+    if first():
+        record = {**_record(recipe, manifest, key, fitted), "remarks": [*manifest.remarks, *remarks]}
+        if recipe.categorical:
+            record["counts"] = counts.tolist()
+        else:
+            record["smoothing"] = _smoothing(recipe, cache, manifest, fitted.model)
+        save_model(folder, fitted.model, record)
+        remove_checkpoints(checkpoints.parent, HEAD)
     say(f"Stage 3: {fitted.in_words()}; {folder}")
     return folder
 
@@ -173,7 +176,7 @@ def _fit(
     transformers.set_seed(recipe.seed)
     rows = data["train"].features
     head = _build(recipe, rows.shape[1], counts)
-    head.set_statistics(*statistics(rows))
+    head.set_statistics(*from_first(lambda: statistics(rows)))
     balanced = training.sampling == "balanced"
     return fit(
         head,

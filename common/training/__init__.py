@@ -6,7 +6,6 @@ The epoch is selected on the validation split, by a `common.measures.Measure` ov
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import transformers
-from torch.utils.data import WeightedRandomSampler
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArguments
 
+from common import processes
 from common.artefacts import not_written
 from common.device import memory_ran_out, torch_device
 from common.errors import MavenError, TrainingError, UsageError
@@ -28,9 +27,10 @@ from common.measures import Measure, measure_for
 from common.models import quiet
 from common.recipe import Training
 from common.training.checkpoints import Seal, last_checkpoint
-from common.training.finite import ITEM, Finite, Numbered
+from common.training.finite import Numbered
 from common.training.progress import Progress
 from common.training.shown import Board, Curves, Shown
+from common.training.trainer import SharedTrainer
 
 __all__ = ["Fitted", "Shown", "fit", "last_checkpoint"]
 
@@ -76,7 +76,7 @@ def fit(
         Its forward takes the batch's entries by name and returns ``loss`` and ``prediction``.
     train, validation : map-style data sets
     collate : callable
-        Makes a batch of items; ``labels`` as in `common.labels`.
+        Makes a batch of items, a dictionary of tensors; ``labels`` as in `common.labels`.
     checkpoints : Path
         Folder of this training's checkpoints; a killed training goes on from the last whole one in it.
     ignore : names of the forward's outputs that scoring doesn't need
@@ -89,14 +89,19 @@ def fit(
     ------
     TrainingError
         If the loss or a gradient stops being a number, or memory runs out.
+    UsageError
+        If more processes train than a batch has items.
     """
+    _check_batches(settings)
     transformers.set_seed(seed)
     quiet()
     measure = measure_for(categorical=settings.categorical)
-    trainer = _Trainer(
+    arguments = _arguments(settings, measure, checkpoints, seed, device)
+    arguments.ddp_find_unused_parameters = getattr(model, "leaves_out_weights", False)
+    trainer = SharedTrainer(
         draws,
         model=model,
-        args=_arguments(settings, measure, checkpoints, seed, device),
+        args=arguments,
         train_dataset=Numbered(train),
         eval_dataset=validation,
         data_collator=collate,
@@ -104,10 +109,11 @@ def fit(
         callbacks=_callbacks(settings),
         optimizer_cls_and_kwargs=(_OPTIMISERS[settings.optimiser], {"lr": settings.learning_rate}),
     )
-    watchers = _watchers(settings, measure, trainer, say, shown)
+    trainer.remove_callback(transformers.PrinterCallback)  # `Progress` says it
+    watchers = _watchers(settings, measure, trainer, say, shown) if processes.first() else []
     for callback in callbacks:
         trainer.add_callback(callback)
-    resume = last_checkpoint(checkpoints, say)
+    resume = processes.from_first(lambda: last_checkpoint(checkpoints, say))
     if resume is not None:
         say(f"  goes on from {resume.name}")
     with contextlib.ExitStack() as ended:  # by its end, an error or Ctrl-C: what is to be seen is brought up to date
@@ -126,6 +132,7 @@ def fit(
             if failure is None:
                 raise
             raise failure from error
+    processes.wait_for_all()  # the checkpoints go when all have read the best one
     history = by_epoch(trainer.state.log_history)
     return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
 
@@ -141,7 +148,7 @@ def _callbacks(settings: Training) -> list[TrainerCallback]:
 
 
 def _watchers(
-    settings: Training, measure: Measure, trainer: _Trainer, say: Callable[[str], None], shown: Shown | None
+    settings: Training, measure: Measure, trainer: SharedTrainer, say: Callable[[str], None], shown: Shown | None
 ) -> list[Progress | Board | Curves]:
     """Add to the trainer what only looks on; each has a ``close``."""
     progress = Progress(
@@ -153,7 +160,6 @@ def _watchers(
         loss_now=trainer.loss_so_far,
     )
     watchers = [progress, *((Board(shown, measure), Curves(shown)) if shown else ())]
-    trainer.remove_callback(transformers.PrinterCallback)  # `Progress` says it
     for watcher in watchers:
         trainer.add_callback(watcher)
     return watchers
@@ -170,47 +176,22 @@ def _too_large(settings: Training, error: Exception) -> MavenError:
     )
 
 
-class _Trainer(Trainer):
-    """The Trainer, drawing its training items by given likelihoods where there are some."""
-
-    def __init__(self, draws: npt.NDArray[np.float64] | None, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._draws = draws
-        self._finite = Finite(arguments["train_dataset"])
-        self.add_callback(self._finite)
-
-    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
-        items = inputs.pop(ITEM, None)
-        loss = super().training_step(model, inputs, num_items_in_batch)
-        self._finite.loss(loss, items, self.state.global_step + 1)
-        return loss
-
-    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        norm = super()._get_grad_norm(model, grad_norm)
-        if not self.args.fp16:  # there the scaler skips steps that overflow
-            self._finite.gradient(norm, self.state.global_step + 1)
-        return norm
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        if self._draws is None:
-            return super()._get_train_sampler(train_dataset)
-        # From torch's default generator, whose state a checkpoint keeps.
-        return WeightedRandomSampler(self._draws.tolist(), len(self._draws), replacement=True)
-
-    def loss_so_far(self) -> float:
-        """The mean training loss since the last log: of the epoch in hand, as the log will have it at its end."""
-        steps = self.state.global_step - self._globalstep_last_logged
-        return float(self._tr_loss.item()) / steps if steps else math.nan
-
-
 def _check_device(settings: Training, device: torch.device) -> None:
     """Refuse half precision on a processor that ignores it, and a GPU that the Trainer wouldn't take."""
     if device.type == "cpu" and settings.precision == "float16":
         raise UsageError("precision: float16 has no effect on a CPU.", "Set float32 or bfloat16, or DEVICE=cuda.")
-    if device.type == "cuda" and device.index:
+    if device.type == "cuda" and device.index and not processes.several():
         raise UsageError(
             f"DEVICE={device}: training takes the first GPU that it sees.",
             f"Set CUDA_VISIBLE_DEVICES={device.index} and DEVICE=cuda.",
+        )
+
+
+def _check_batches(settings: Training) -> None:
+    if processes.count() > settings.batch_size:
+        raise UsageError(
+            f"{processes.count()} processes share batches of {settings.batch_size}: some would have nothing to do.",
+            "Start fewer, or set a larger batch_size: it is that of all processes together.",
         )
 
 

@@ -166,7 +166,7 @@ def test_a_bar_is_drawn_twice_a_second_at_most(capfd: pytest.CaptureFixture[str]
 def test_the_loss_in_the_bar_is_that_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live: list[float] = []
     after: list[float] = []
-    init = training._Trainer.__init__
+    init = training.SharedTrainer.__init__
 
     def watched(self: Any, draws: Any, **arguments: Any) -> None:
         trainer = self
@@ -180,7 +180,7 @@ def test_the_loss_in_the_bar_is_that_of_the_log(tmp_path: Path, monkeypatch: pyt
 
         init(self, draws, **{**arguments, "callbacks": [*arguments["callbacks"], Watch()]})
 
-    monkeypatch.setattr(training._Trainer, "__init__", watched)
+    monkeypatch.setattr(training.SharedTrainer, "__init__", watched)
     found = fitted(tmp_path, [0, 1, 2] * 20, epochs=3, accumulate=4)
     assert live == [row["loss"] for row in found.history] and len(live) == 3
     assert all(math.isnan(loss) for loss in after), "a new epoch has no loss yet"

@@ -133,12 +133,12 @@ def test_a_training_that_fails_is_seen_up_to_there(tmp_path: Path, monkeypatch: 
             if state.epoch >= 2:
                 model.layer.weight.data.fill_(np.nan)
 
-    init = training._Trainer.__init__
+    init = training.SharedTrainer.__init__
 
     def failing(self: Any, draws: Any, **arguments: Any) -> None:
         init(self, draws, **{**arguments, "callbacks": [*arguments["callbacks"], Fails()]})
 
-    monkeypatch.setattr(training._Trainer, "__init__", failing)
+    monkeypatch.setattr(training.SharedTrainer, "__init__", failing)
     with pytest.raises(TrainingError, match="The loss is nan at step 9"):
         trained(tmp_path, epochs=5)
     assert set(board(tmp_path)["loss/training"]) == {1, 2}
