@@ -24,6 +24,9 @@ class MavenError(Exception):
         self.problem = problem
         self.cure = cure
 
+    def __reduce__(self) -> tuple[type[MavenError], tuple[str, str]]:
+        return type(self), (self.problem, self.cure)  # it may come from another process
+
 
 class UsageError(MavenError):
     """The command was called wrongly: an unknown option value, a path that isn't there."""

@@ -34,5 +34,9 @@ class Quarantine:
         except (OSError, ValueError, KeyError, TypeError):
             return None  # nothing there, or cut off: the clip is tried again
 
+    def holds(self, clip: str) -> bool:
+        """Is there an entry of it at all?"""
+        return (self._folder / f"{clip}.json").exists()
+
     def release(self, clip: str) -> None:
         (self._folder / f"{clip}.json").unlink(missing_ok=True)
