@@ -80,9 +80,9 @@ class ClusterWork(Work):
     def _by_cluster(self, clips: Sequence[Clip], orders: Iterator[Clip | None]) -> None:
         # Named as what is half-written is: what a killed process leaves, the next one removes.
         mark = self._plan.folder / f".cluster.partial-{socket.gethostname()}-{os.getpid()}"
-        mark.touch()
         ray = connect(self._cluster.address)
         try:
+            mark.touch()
             nodes = ray.nodes()
             share = share_of(nodes, self._device, self._cluster.gpus, self._decoders)
             alone = share.cpus if share.gpus else max(1, share.cpus // 2)  # without a GPU, encoding needs CPUs as well
