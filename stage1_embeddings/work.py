@@ -109,10 +109,13 @@ class Work:
         """What ``begin`` makes of each clip that is to be done, once it is claimed; None: nothing now, ask again."""
         later: list[tuple[Clip, Source]] = []
         for clip in clips:
-            order = self._started(clip, begin) if clip is not None else None
-            if isinstance(order, _Busy) and clip is not None:
+            if clip is None:
+                yield None
+                continue
+            order = self._started(clip, begin)
+            if isinstance(order, _Busy):
                 later.append((clip, order.source))
-            elif order is not None or clip is None:
+            elif order is not None:
                 yield order
         while later:
             self._flush()  # or two processes could wait for each other's clips

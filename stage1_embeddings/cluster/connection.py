@@ -19,7 +19,10 @@ _TIMEOUT_S = 5.0
 #: More decoders than this feed no single device faster.
 _MOST_CPUS = 8
 
-_START = "Start one (ray start --head), or name one that runs: ADDRESS=HOST:PORT. Without ENGINE=ray this machine works alone."
+_START = (
+    "Start one (ray start --head), or name one that runs: ADDRESS=HOST:PORT. "
+    "Without ENGINE=ray this machine works alone."
+)
 
 
 @dataclass(frozen=True)
