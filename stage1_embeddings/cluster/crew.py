@@ -18,8 +18,8 @@ NAP_S, _COUNT_EVERY_S = 0.2, 10.0
 #: How long stations may take to put down what they have in hand.
 _STOP_S = 15.0
 
-#: A clip goes down with its node so many times, and is begun again, before it counts as failed.
-_TIMES = 3
+#: So often a clip whose process has ended is begun again; Ray counts a lost node twice, sometimes thrice.
+_TIMES = 8
 
 _NODES = "The project, its .venv, DATA and CACHE must be there under the same path on every node."
 
@@ -88,8 +88,8 @@ class Crew:
                     member.in_hand -= 1
                     yield clip, self._outcome(clip, reference)
 
-    def close(self) -> None:
-        """Let all stations put down what they have in hand, and go."""
+    def close(self) -> list[tuple[Clip, Outcome]]:
+        """Let all stations put down what they have in hand, and go; what they had done of it, if there is any."""
         going = [member.actor.stop.remote() for member in self._members]
         if going:
             self._ray.wait(going, num_returns=len(going), timeout=_STOP_S)
@@ -97,6 +97,18 @@ class Crew:
             self._ray.kill(member.actor)
         self._members.clear()
         self._starting.clear()
+        done = [(clip, self._done(reference)) for reference, (clip, _) in self._given.items()]
+        self._given.clear()
+        return [(clip, outcome) for clip, outcome in done if outcome is not None]
+
+    def _done(self, reference: Any) -> Outcome | None:
+        from ray.exceptions import RayError
+
+        try:
+            outcome: Outcome = self._ray.get(reference, timeout=0)
+            return outcome
+        except RayError:  # it was put down, or its node doesn't answer
+            return None
 
     def _grow(self) -> None:
         """A station for each place there is, on nodes that have come since, too."""
@@ -159,7 +171,7 @@ class Crew:
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
-            problem = f"{clip.source}: the process that was at it ended {_TIMES + 1} times ({_last_line(error)})."
+            problem = f"{clip.source}: the process that was at it ended again and again ({_last_line(error)})."
             cure = "If memory ran out, take fewer --workers; else try this clip alone, without ENGINE=ray."
             return Failure(clip.id, problem, cure)
 

@@ -108,7 +108,8 @@ class ClusterWork(Work):
                 for clip, outcome in crew.do(orders):
                     self._gather(clip, outcome)
             finally:
-                crew.close()
+                for clip, done in crew.close():
+                    self._gather(clip, done)
         finally:
             ray.shutdown()
             mark.unlink(missing_ok=True)
