@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser check-faults bench clean install
+.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser check-faults check-ray bench clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +25,8 @@ override SET := $(value SET)
 override SAMPLE := $(value SAMPLE)
 override SEEDS := $(or $(value SEEDS),3)
 override WITH := $(value WITH)
-export RECIPE RUN CACHE DEVICE DATA VIDEO CLIP SET SAMPLE SEEDS WITH PROTOCOL
+override ADDRESS := $(value ADDRESS)
+export RECIPE RUN CACHE DEVICE DATA VIDEO CLIP SET SAMPLE SEEDS WITH ADDRESS PROTOCOL
 
 # The settings of SET become arguments of their own; a value has no space in it: [a,b], not [a, b].
 WITH_SETTINGS = set -f; set --; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; set +f
@@ -46,6 +47,7 @@ help: ## Show the targets
 	@echo '  QUICK=1         smaller benchmarks                     FETCH=1         doctor fetches missing models'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
 	@echo '  PROCESSES=2     processes that train one model together, one per GPU (1)'
+	@echo '  ENGINE=ray ADDRESS=HOST:PORT  stage 1 on a Ray cluster (docs/ray.md); ENCODER_GPUS=0.5 two encoders on each GPU'
 
 doctor: $(VENV)/ready ## Will this machine do it, and what is missing? Versions, device, models, disk, rights, a small run
 	@$(WITH_SETTINGS); $(PY) -m common.doctor $${DATA:+--data "$$DATA"} --recipe "$$RECIPE" "$$@" \
@@ -58,7 +60,9 @@ check-data: $(VENV)/ready ## What is unexpected in DATA=, all at once, before an
 embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the cache
 	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings extract $${DATA:+--data "$$DATA"} \
 		--recipe "$$RECIPE" "$$@" $(PLACES) --protocol "$$PROTOCOL" $(if $(ALLOW_FAILED),--allow-failed) \
-		$(if $(RETRY_FAILED),--retry-failed) $(if $(SHARD),--shard $(SHARD)) $(if $(WORKERS),--workers $(WORKERS))
+		$(if $(RETRY_FAILED),--retry-failed) $(if $(SHARD),--shard $(SHARD)) $(if $(WORKERS),--workers $(WORKERS)) \
+		$(if $(ENGINE),--engine $(ENGINE)) $${ADDRESS:+--address "$$ADDRESS"} \
+		$(if $(ENCODER_GPUS),--encoder-gpus $(ENCODER_GPUS)) $(if $(ENCODERS),--encoders $(ENCODERS))
 
 train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refinement, export refined features
 	@$(WITH_SETTINGS); $(PY) -m $(TOGETHER) stage2_beit train --recipe "$$RECIPE" "$$@" $(PLACES)
@@ -137,6 +141,9 @@ check-faults: $(VENV)/ready-dev ## Kills, full disks, flipped bits, NaN: what wa
 	@OMP_NUM_THREADS=1 FAULTS_COUNT="$(or $(value COUNT),200)" FAULTS_SEED="$(or $(value SEED),0)" \
 		$(PY) -m pytest -m faults -rs -n 2 tests/faults
 
+check-ray: $(VENV)/ready-ray ## Stage 1 on a real Ray cluster of two nodes on this machine, one of which is lost
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m ray -rs tests/ray
+
 bench: $(VENV)/ready ## Our speed and memory beside the alternatives and the limits; QUICK=1 in under ten minutes
 	@$(PY) -m benchmarks $(if $(QUICK),--quick) --device "$$DEVICE"
 
@@ -161,4 +168,8 @@ $(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
 
 $(VENV)/ready-browser: requirements-browser.txt $(VENV)/ready-dev
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-browser.txt
+	@touch $@
+
+$(VENV)/ready-ray: requirements-ray.txt $(VENV)/ready-dev
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-ray.txt
 	@touch $@

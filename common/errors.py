@@ -29,6 +29,9 @@ class MavenError(Exception):
         self.cure = printable(cure)
         super().__init__(f"{self.problem} {self.cure}")
 
+    def __reduce__(self) -> tuple[type[MavenError], tuple[str, str]]:
+        return type(self), (self.problem, self.cure)  # it may come from another process
+
 
 class UsageError(MavenError):
     """The command was called wrongly: an unknown option value, a path that isn't there."""

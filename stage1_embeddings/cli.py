@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say
+from common.errors import UsageError
 from stage1_embeddings.upkeep.cli import inspect, left, prune, status, verify
 
 if TYPE_CHECKING:
     from common.manifest import Protocol
+    from stage1_embeddings.cluster.connection import Cluster
 
 
 @click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,6 +48,24 @@ protocol_option = click.option(
 @click.option("--shard", metavar="I/N", help="Only the I-th of N parts, for several machines with one cache.")
 @click.option("--workers", type=click.IntRange(min=0), help="Processes that decode; by default half the processors.")
 @protocol_option
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray: the machines of a Ray cluster share the clips (docs/ray.md).",
+)
+@click.option("--address", metavar="HOST:PORT", help="With --engine ray: the cluster's head; by default auto.")
+@click.option(
+    "--encoder-gpus",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    help="With --engine ray: what encoders take of a GPU; 0.5 puts two of them on each. By default 1.",
+)
+@click.option(
+    "--encoders",
+    type=click.IntRange(min=1),
+    help="With --engine ray: how many sets of encoders; by default as many as there is room for.",
+)
 def extract(
     data: tuple[Path, ...],
     recipe: str,
@@ -60,22 +80,47 @@ def extract(
     shard: str | None,
     workers: int | None,
     protocol: Protocol,
+    engine: str,
+    address: str | None,
+    encoder_gpus: float | None,
+    encoders: int | None,
 ) -> None:
     """Bring the cache up to date for a data set: faces, sound and words of each clip, as features per frame."""
     from common.recipe import load_recipe
     from stage1_embeddings.extract import extract as bring_up_to_date
     from stage1_embeddings.selection import Selection, read_shard
 
+    cluster = _cluster(engine, address, encoder_gpus, encoders)
     selection = Selection(only, limit, read_shard(shard) if shard else None, retry_failed)
     settings = load_recipe(recipe, overrides)
     given = data if len(data) > 1 else next(iter(data), None)
     manifest = bring_up_to_date(
-        settings, given, cache, run, device, say, selection=selection, workers=workers, protocol=protocol
+        settings,
+        given,
+        cache,
+        run,
+        device,
+        say,
+        selection=selection,
+        workers=workers,
+        protocol=protocol,
+        cluster=cluster,
     )
     if manifest.failures and not (allow_failed and manifest.clips):
         if manifest.clips:
             say("To go on without the failed clips: --allow-failed, or ALLOW_FAILED=1 with make.")
         raise SystemExit(1)
+
+
+def _cluster(engine: str, address: str | None, gpus: float | None, encoders: int | None) -> Cluster | None:
+    """The cluster that the options name; None where this machine works alone."""
+    from stage1_embeddings.cluster.connection import Cluster
+
+    options = {"--address": address, "--encoder-gpus": gpus, "--encoders": encoders}
+    given = [name for name, value in options.items() if value is not None]
+    if engine == "local" and given:
+        raise UsageError(f"{given[0]} is for a Ray cluster.", "Add --engine ray (make: ENGINE=ray), or leave it out.")
+    return Cluster(address or "auto", gpus or 1.0, encoders) if engine == "ray" else None
 
 
 @main.command("check-data")

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common.datasets import Data, Dataset, open_dataset
 from common.errors import UsageError
@@ -28,6 +29,9 @@ from stage1_embeddings.plan import FeaturePlan
 from stage1_embeddings.selection import Selection
 from stage1_embeddings.tools import Tools
 from stage1_embeddings.work import Work
+
+if TYPE_CHECKING:
+    from stage1_embeddings.cluster.connection import Cluster
 
 Say = Callable[[str], None]
 
@@ -46,6 +50,7 @@ def extract(
     selection: Selection | None = None,
     workers: int | None = None,
     protocol: Protocol = "honest",
+    cluster: Cluster | None = None,
 ) -> Manifest:
     """Bring the cache up to date for a data set, and write the run's manifest.
 
@@ -66,6 +71,8 @@ def extract(
         Processes that decode and find faces; by default half the processors, at most 8. 0: none but this.
     protocol : str
         ``published``: split utterances as the published classifier did, leaking on purpose.
+    cluster : Cluster, optional
+        A cluster of Ray that decodes and encodes; by default this machine alone.
 
     Returns
     -------
@@ -74,6 +81,8 @@ def extract(
         what could not be done.
     """
     selection = selection or Selection()
+    if cluster is not None:  # every node has a working directory of its own
+        data, cache = absolute(data), cache.absolute()
     dataset = open_dataset(data, cache, say, protocol=protocol)
     chosen = selection.chosen(dataset.clips)
     mine = selection.mine(chosen)
@@ -85,6 +94,8 @@ def extract(
     _make_room(plan, run)
 
     def work_on(plan: FeaturePlan, clips: list[Clip]) -> Work:
+        if cluster is not None:
+            return on_cluster(plan, clips, say, cluster, device, workers, selection.retry_failed)
         number = _workers(len(clips)) if workers is None else workers
         work = Work(plan, Tools(plan, device), say, workers=number, retry_failed=selection.retry_failed)
         work.run(clips)
@@ -108,6 +119,30 @@ def extract(
         if len(chosen) < len(dataset.clips):
             say(f"Stage 1: this run is about {len(chosen)} of {len(dataset.clips)} clips, by --only and --limit.")
     return manifest
+
+
+def on_cluster(
+    plan: FeaturePlan,
+    clips: list[Clip],
+    say: Say,
+    cluster: Cluster,
+    device: str,
+    workers: int | None,
+    retry_failed: bool,
+) -> Work:
+    """Bring clips up to date on a cluster, and return what was done."""
+    from stage1_embeddings.cluster.work import ClusterWork
+
+    work = ClusterWork(plan, say, cluster=cluster, device=device, workers=workers, retry_failed=retry_failed)
+    work.run(clips)
+    return work
+
+
+def absolute(data: Data) -> Data:
+    """The same paths, wherever they are read from."""
+    if data is None or isinstance(data, Path):
+        return data.absolute() if data is not None else None
+    return [path.absolute() for path in data]
 
 
 def _make_room(plan: FeaturePlan, run: Path) -> None:

@@ -29,6 +29,15 @@ class Tally:
     wordless: int = 0
     filtered: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Take in what was done elsewhere."""
+        self.done |= other.done
+        self.failures += other.failures
+        self.mended += other.mended
+        self.computed += other.computed
+        self.wordless += other.wordless
+        self.filtered += other.filtered
+
 
 @dataclass
 class Job:

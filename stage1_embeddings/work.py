@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from common.clip_log import ClipLog
 from common.datasets import affwild2
@@ -31,6 +32,9 @@ from stage1_embeddings.unchanged import unchanged
 from stage1_embeddings.utterances import Gathered, UtterancesInHand
 from stage1_embeddings.workers import supply
 from stage1_embeddings.writing import write_clips
+
+#: What is made of a clip that is to be done.
+Order = TypeVar("Order")
 
 #: Clips that may wait for a full batch: each holds temporary files open.
 _MOST_WAITING = 32
@@ -79,9 +83,14 @@ class Work:
         ModelError, UsageError, OSError
             What is the same for every clip: a model that can't be had, a setting that can't be, a full disk.
         """
-        self._progress = Progress(self._say, len(clips))
+        self._serve(self._changed(clips), len(clips))
+
+    def _serve(self, clips: Iterable[Clip | None], total: int) -> None:
+        """`run` for clips that may come one by one; None: no clip now, ask again."""
+        self._progress = Progress(self._say, total)
+        tasks = self._orders(clips, self._begin)
         try:
-            for task, event in supply(self._tasks(clips), self._workers, lambda: self._tools.detector_weights):
+            for task, event in supply(tasks, self._workers, lambda: self._tools.detector_weights):
                 self._take(task, event)
             self._flush()
         finally:
@@ -103,47 +112,63 @@ class Work:
             self.tally.failures.append(failure_of(clip, error))
             return True
 
-    def _tasks(self, clips: Sequence[Clip]) -> Iterator[Task | None]:
-        later: list[tuple[Clip, Source]] = []
+    def _changed(self, clips: Sequence[Clip]) -> Iterator[Clip]:
+        """The clips that a look at the folders doesn't show to be done; those are entered into the tally."""
         for clip, record in unchanged(self._plan, clips):
-            if record is not None:
+            if record is None:
+                yield clip
+            else:
                 self._enter(clip, record.transcript, [record.entry(clip)])
                 self._progress.clip("", quiet=True)
+
+    def _orders(
+        self, clips: Iterable[Clip | None], begin: Callable[[Clip, Source], Order | None]
+    ) -> Iterator[Order | None]:
+        """What ``begin`` makes of each clip that is to be done, once it is claimed; None: nothing now, ask again."""
+        later: list[tuple[Clip, Source]] = []
+        for clip in clips:
+            if clip is None:
+                yield None
                 continue
-            task = self._started(clip)
-            if isinstance(task, _Busy):
-                later.append((clip, task.source))
-            elif task is not None:
-                yield task
+            order = self._started(clip, begin)
+            if isinstance(order, _Busy):
+                later.append((clip, order.source))
+            elif order is not None:
+                yield order
         while later:
             self._flush()  # or two processes could wait for each other's clips
             clip, source = later.pop(0)
-            task = self._started(clip, source)
-            if isinstance(task, _Busy):
+            order = self._started(clip, begin, source)
+            if isinstance(order, _Busy):
                 later.append((clip, source))
                 yield None
-            elif task is not None:
-                yield task
+            elif order is not None:
+                yield order
 
-    def _started(self, clip: Clip, source: Source | None = None) -> Task | _Busy | None:
-        """The task of a clip that has to be decoded; None where it is settled without."""
+    def _started(
+        self, clip: Clip, begin: Callable[[Clip, Source], Order | None], source: Source | None = None
+    ) -> Order | _Busy | None:
+        """What ``begin`` makes of a clip that is to be done; None where it is settled without."""
         try:
-            source = source or self._plan.source(clip)
+            source = source or self._source(clip)
             text = self._settled(clip, source)
             if text is None and not self._claims.take(clip.id):
                 return _Busy(source)
             # Another process may have done it a moment ago.
             text = text if text is not None else self._settled(clip, source)
             if text is None:
-                return self._begin_utterances(clip, source) if clip.utterances else self._begun(clip, source)
+                return begin(clip, source)
             self._claims.release(clip.id)
-            self._progress.clip(text, quiet=not text)
+            self._over(clip, text, quiet=not text)
             return None
         except CLIP_ERRORS as error:
             if ends_the_run(error):
                 raise
             self._fail(clip, failure_of(clip, error), source, lasting=isinstance(error, DataError | MediaError))
             return None
+
+    def _source(self, clip: Clip) -> Source:
+        return self._plan.source(clip)
 
     def _settled(self, clip: Clip, source: Source) -> str | None:
         """Enter a clip into the tally if there is nothing to do for it, and say so; None where there is."""
@@ -160,6 +185,9 @@ class Work:
             return None
         self.tally.failures.append(failure)
         return f"{clip.id}: set aside before: {failure.problem}"
+
+    def _begin(self, clip: Clip, source: Source) -> Task | None:
+        return self._begin_utterances(clip, source) if clip.utterances else self._begun(clip, source)
 
     def _begin_utterances(self, clip: Clip, source: Source) -> Task | None:
         """Nothing to decode: its texts join those of other clips on their way through the encoder."""
@@ -283,10 +311,10 @@ class Work:
         self._close(job)
         if clip.utterances:  # thousands of short clips: a line now and then
             self._progress.frames(clip.id, len(clip.utterances))
-            self._progress.clip("", quiet=True)
+            self._over(clip, "", quiet=True)
             return
         words = "; ".join(f"{name}: {in_words(arrays)}" for name, arrays in written.arrays.items())
-        self._progress.clip(f"{words}; {how}", quiet=how == f"computed {', '.join(job.missing)}")
+        self._over(clip, f"{words}; {how}", quiet=how == f"computed {', '.join(job.missing)}")
 
     def _enter(self, clip: Clip, transcript: Path | str | None, entries: list[CachedClip]) -> None:
         """List a clip that is in the cache, and whether there is a transcript beside it."""
@@ -303,7 +331,11 @@ class Work:
         if job is not None:
             self._close(job)
         self._claims.release(clip.id)
-        self._progress.clip(f"{clip.id}: FAILED: {failure.problem}")
+        self._over(clip, f"{clip.id}: FAILED: {failure.problem}")
+
+    def _over(self, clip: Clip, text: str, *, quiet: bool = False) -> None:
+        """Nothing more is done about a clip; all that is known of it is in the tally."""
+        self._progress.clip(text, quiet=quiet)
 
     def _close(self, job: Job) -> None:
         del self._jobs[job.clip.id]
