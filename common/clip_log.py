@@ -7,12 +7,12 @@ append to one file at once overwrite each other.
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from common.json_lines import append_line, read_lines
 from common.owner import this_process
 
 
@@ -24,12 +24,9 @@ class ClipLog:
         self.path = folder / f"log.{own.host}{'-' if own.boot else ''}{own.boot}.jsonl"
 
     def add(self, clip: str, outcome: str, **details: Any) -> None:
-        """Append one line; it is written with a single call, so that two processes of a machine don't mix theirs."""
+        """Append one line."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"time": now, "clip": clip, "outcome": outcome, **details}, ensure_ascii=False)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+", buffering=0) as file:
-            file.write(_ended(file) + line.encode("utf-8", errors="replace") + b"\n")
+        append_line(self.path, {"time": now, "clip": clip, "outcome": outcome, **details})
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return chain.from_iterable(self.by_machine())
@@ -44,23 +41,3 @@ def log_files(folder: Path) -> list[Path]:
     """The logs in a folder of features; ``log.jsonl`` is what an earlier version wrote."""
     found = [folder / "log.jsonl", *sorted(folder.glob("log.*.jsonl"))]
     return [path for path in dict.fromkeys(found) if path.is_file() and not path.is_symlink()]
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines; a line that a killed process left unfinished says nothing."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                values = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(values, dict):
-                yield values
-
-
-def _ended(file: IO[bytes]) -> bytes:
-    """What must come before a new line of an open file: a killed process may have left its own unfinished."""
-    if file.seek(0, 2) == 0:
-        return b""
-    file.seek(-1, 2)
-    return b"" if file.read(1) == b"\n" else b"\n"

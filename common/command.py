@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from common.errors import MavenError
+from common.storage.address import CACHE_FOLDER
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -78,7 +79,7 @@ def place_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=CACHE_FOLDER,
         default=Path("cache"),
         show_default=True,
         help="Folder of the cached features.",

@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from common.partials import partial_name, remove, remove_partials
 __all__ = ["one_at_a_time", "remove_partials", "safe_name", "sha256", "write_json", "write_text", "written_whole"]
 
 _HASH_BLOCK = 1 << 20
+_ASKING = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -73,6 +76,13 @@ def safe_name(name: str, source: Path) -> str:
 
 
 def _umask() -> int:
+    with _ASKING:
+        return _umask_once()
+
+
+@cache
+def _umask_once() -> int:
+    """It can only be read by setting it, which threads must not do at once."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

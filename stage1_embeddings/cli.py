@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say
+from common.storage.address import CACHE_FOLDER, DATA_PATH, Address, PathOrAddress
 from stage1_embeddings.upkeep.cli import inspect, prune, status, verify
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ protocol_option = click.option(
 @main.command()
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PathOrAddress(),
     multiple=True,
-    help="Aff-Wild2's layout, a folder of videos, one video, MELD's or another table of utterances; by default the "
-    "embedded corpus. May be repeated for several videos or folders of videos.",
+    help="Aff-Wild2's layout, a folder of videos, one video, MELD's or another table of utterances, or the address of "
+    "one (s3://bucket/folder); by default the embedded corpus. May be repeated for several videos or folders.",
 )
 @recipe_options
 @place_options
@@ -47,7 +48,7 @@ protocol_option = click.option(
 @click.option("--workers", type=click.IntRange(min=0), help="Processes that decode; by default half the processors.")
 @protocol_option
 def extract(
-    data: tuple[Path, ...],
+    data: tuple[Path | Address, ...],
     recipe: str,
     overrides: tuple[str, ...],
     cache: Path,
@@ -63,15 +64,18 @@ def extract(
 ) -> None:
     """Bring the cache up to date for a data set: faces, sound and words of each clip, as features per frame."""
     from common.recipe import load_recipe
+    from common.storage.data import local_data
     from stage1_embeddings.extract import extract as bring_up_to_date
     from stage1_embeddings.selection import Selection, read_shard
 
     selection = Selection(only, limit, read_shard(shard) if shard else None, retry_failed)
     settings = load_recipe(recipe, overrides)
     given = data if len(data) > 1 else next(iter(data), None)
-    manifest = bring_up_to_date(
-        settings, given, cache, run, device, say, selection=selection, workers=workers, protocol=protocol
-    )
+    with local_data(given, cache, say) as (place, videos):
+        manifest = bring_up_to_date(
+            settings, place, cache, run, device, say,
+            selection=selection, workers=workers, protocol=protocol, videos=videos,
+        )  # fmt: skip
     if manifest.failures and not (allow_failed and manifest.clips):
         if manifest.clips:
             say("To go on without the failed clips: --allow-failed, or ALLOW_FAILED=1 with make.")
@@ -81,14 +85,14 @@ def extract(
 @main.command("check-data")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=DATA_PATH,
     default=None,
     help="As with extract; the embedded corpus where not given.",
 )
 @recipe_options
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=CACHE_FOLDER,
     default=Path("cache"),
     show_default=True,
     help="Where the embedded corpus is rendered and tables are imported.",

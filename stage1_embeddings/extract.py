@@ -20,6 +20,7 @@ from common.files import remove_partials, write_text
 from common.manifest import Clip, Manifest, Protocol, write_manifest
 from common.recipe import Recipe, Stage1
 from common.schema import MODALITIES
+from common.storage.data import RemoteVideos
 from stage1_embeddings.brought import FromVideos, feature_plan, in_words, settings_for
 from stage1_embeddings.encoders.miniature import MINIATURE_REMARK
 from stage1_embeddings.encoders.resolve import MINIATURE, NONE
@@ -46,6 +47,7 @@ def extract(
     selection: Selection | None = None,
     workers: int | None = None,
     protocol: Protocol = "honest",
+    videos: RemoteVideos | None = None,
 ) -> Manifest:
     """Bring the cache up to date for a data set, and write the run's manifest.
 
@@ -66,6 +68,8 @@ def extract(
         Processes that decode and find faces; by default half the processors, at most 8. 0: none but this.
     protocol : str
         ``published``: split utterances as the published classifier did, leaking on purpose.
+    videos : RemoteVideos, optional
+        Where ``data`` is the mirror of an address: its videos.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def extract(
     check_settings(settings, chosen)
     for line in in_words(dataset):
         say(line)
-    plan = feature_plan(settings, dataset, cache)
+    plan = feature_plan(settings, dataset, cache, videos)
     _make_room(plan, run)
 
     def work_on(plan: FeaturePlan, clips: list[Clip]) -> Work:
@@ -97,6 +101,8 @@ def extract(
     own = {clip.id for clip in mine}
     waiting = [clip for clip in chosen if clip.id not in own and not work.look(clip)]
     manifest = _manifest(dataset, chosen, plan, work.tally, remarks)
+    if videos is not None:
+        manifest = replace(manifest, data=str(videos.address))
     if isinstance(plan.brought.features, FromVideos):
         manifest = replace(manifest, videos=plan.brought.features.used(chosen))
     _summarise(work.tally, plan, say)

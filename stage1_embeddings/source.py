@@ -12,6 +12,7 @@ from typing import Any
 from common.errors import DataError
 from common.files import sha256
 from common.manifest import Clip, Utterance
+from common.storage.data import RemoteVideos
 from stage1_embeddings import transcript
 from stage1_embeddings.brought import RowFeatures
 from stage1_embeddings.faces import ready
@@ -38,12 +39,21 @@ class Source:
     features_sha256: str = ""
 
 
-def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) -> Source:
+def source_of_video(
+    clip: Clip,
+    known: Mapping[str, Any],
+    *,
+    wants_crops: bool,
+    videos: RemoteVideos | None = None,
+    fetch: bool = True,
+) -> Source:
     """The identity of a clip's video or ready crops, and of what lies beside them.
 
     Parameters
     ----------
     known : attributes of the clip's cached file; where size and time of change are the same, so is the video
+    videos : those that are behind an address, the clip's perhaps among them
+    fetch : fetch such a video if it isn't known by its identity; else its ``sha256`` is empty
 
     Raises
     ------
@@ -53,18 +63,28 @@ def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) 
     place = clip.source
     if place.is_dir() and not wants_crops:
         raise DataError(f"{place} has ready crops only, no video.", "Set stage1.faces.detector: crops.")
-    status = place.stat()
-    size = status.st_size if place.is_file() else len(list(place.iterdir()))
-    same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, status.st_mtime_ns)
+    remote = videos if videos is not None and place in videos else None
+    if remote is not None:
+        size, mtime_ns = remote.identity(place)
+    else:
+        mtime_ns = place.stat().st_mtime_ns
+        size = place.stat().st_size if place.is_file() else len(list(place.iterdir()))
+    same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, mtime_ns)
     crops = listing = ""
     if wants_crops and clip.crops is not None:
         listing = ready.listing(clip.crops)
         crops = str(known["crops_sha256"]) if known.get("crops_listing") == listing else ready.content(clip.crops)
     beside = transcript.find_transcript(place)
+    if same:
+        content = str(known["source_sha256"])
+    elif remote is not None:
+        content = remote.sha256(place, fetch=fetch)
+    else:
+        content = sha256(place) if place.is_file() else crops
     return Source(
-        sha256=str(known["source_sha256"]) if same else sha256(place) if place.is_file() else crops,
+        sha256=content,
         size=size,
-        mtime_ns=status.st_mtime_ns,
+        mtime_ns=mtime_ns,
         crops_sha256=crops,
         crops_listing=listing,
         transcript=beside,

@@ -15,7 +15,7 @@ from common.schema import MODALITIES, Modality
 from stage1_embeddings.batches import Batches, BatchFailed
 from stage1_embeddings.claims import Claims
 from stage1_embeddings.clip import ClipInHand
-from stage1_embeddings.events import Broken, Event, Frames, Task
+from stage1_embeddings.events import Broken, Ended, Event, Frames, Task
 from stage1_embeddings.faces.kept import Keeper
 from stage1_embeddings.hearing import Hearing
 from stage1_embeddings.jobs import Job, Tally, ends_the_run, failure_of, in_words
@@ -90,7 +90,7 @@ class Work:
     def look(self, clip: Clip) -> bool:
         """Enter a clip into the tally if it is done or set aside; whether it is. Computes nothing."""
         try:
-            return self._settled(clip, self._plan.source(clip)) is not None
+            return self._settled(clip, self._plan.source(clip, fetch=False)) is not None
         except (MavenError, OSError) as error:
             self.tally.failures.append(failure_of(clip, error))
             return True
@@ -124,6 +124,7 @@ class Work:
             text = text if text is not None else self._settled(clip, source)
             if text is None:
                 return self._begin_utterances(clip, source) if clip.utterances else self._begun(clip, source)
+            self._plan.decoded(clip)
             self._claims.release(clip.id)
             self._progress.clip(text, quiet=not text)
             return None
@@ -191,7 +192,7 @@ class Work:
             return None
         return Task(
             key=clip.id,
-            source=clip.source,
+            source=plan.video(clip),
             crops=clip.crops,
             kept=kept,
             faces=plan.faces(clip),
@@ -205,8 +206,11 @@ class Work:
         job = self._jobs.get(task.key)
         if job is None:
             return  # it failed before; what its worker still says is of no use
+        if isinstance(event, Broken | Ended):
+            self._plan.decoded(job.clip)
         if isinstance(event, Broken):
-            self._fail(job.clip, Failure(job.clip.id, event.problem, event.cure), job.source, lasting=event.lasting)
+            failure = Failure(job.clip.id, self._plan.named(event.problem), event.cure)
+            self._fail(job.clip, failure, job.source, lasting=event.lasting)
             return
         if isinstance(event, Frames):
             self._progress.frames(job.clip.id, len(event.time_s))
@@ -286,6 +290,7 @@ class Work:
         if lasting and source is not None:
             self._quarantine.put(failure, self._plan.content(clip, source))
         self._log.add(clip.id, "failed", problem=failure.problem, cure=failure.cure)
+        self._plan.decoded(clip)
         job = self._jobs.get(clip.id)
         if job is not None:
             self._close(job)

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.clip_log import read_lines
 from common.files import one_at_a_time, write_text
+from common.json_lines import read_lines
 from common.manifest import CachedClip
 from common.recipe import fingerprint
 
