@@ -116,10 +116,12 @@ class Work:
     def _started(self, clip: Clip, source: Source | None = None) -> Task | _Busy | None:
         """The task of a clip that has to be decoded; None where it is settled without."""
         try:
-            source = source or self._plan.source(clip)
+            source = source or self._plan.source(clip, fetch=False)
             text = self._settled(clip, source)
             if text is None and not self._claims.take(clip.id):
                 return _Busy(source)
+            if not source.sha256:  # of a video behind an address, which is fetched by whoever has the clip
+                source = self._plan.source(clip)
             # Another process may have done it a moment ago.
             text = text if text is not None else self._settled(clip, source)
             if text is None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.claims import Claim
 from common.storage.data import RemoteVideos
 from common.store import read_attributes, read_clip
+from stage1_embeddings import workers
 from tests.integration.chain import Chain
 
 
@@ -71,3 +73,25 @@ def test_another_shards_videos_are_not_fetched(chain: Chain, monkeypatch: pytest
     result = chain.embeddings(data=f"file://{chain.data}", flags=("--shard", "2/3"))
     assert result.exit_code == 0 and "4 of 6 clips are other shards'" in result.output, result.output
     assert len(fetched) == 2
+
+
+def test_a_clip_in_another_process_hands_is_not_fetched(
+    chain: Chain, finished: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    real = RemoteVideos.fetch
+    monkeypatch.setattr(RemoteVideos, "fetch", lambda self, path: (fetched.append(path.stem), real(self, path))[1])
+    folder = chain.cache / finished.manifest()["folder"]
+    first = finished.manifest()["clips"][0]["id"]
+    claim = Claim(folder / ".claims" / f"{first}.claim")
+    assert claim.take()
+
+    def nap(seconds: float) -> None:
+        assert first not in fetched and len(set(fetched)) == 5
+        shutil.copyfile(finished.features(first), folder / f"{first}.h5")
+        claim.release()
+
+    monkeypatch.setattr(workers.time, "sleep", nap)
+    result = chain.embeddings(data=f"file://{chain.data}")
+    assert result.exit_code == 0 and len(chain.manifest()["clips"]) == 6, result.output
+    assert not list(chain.cache.glob("remote/*/.videos*"))
