@@ -20,8 +20,8 @@ from common.datasets.tables.features import TableFeatures
 from common.manifest import CachedClip, Clip
 from common.recipe import Speech, Stage1
 from common.schema import FEATURE_DTYPE, GIVEN_DTYPE, Modality, present
-from common.storage.data import RemoteVideos
 from common.store import read_clip
+from common.videos import Videos
 from stage1_embeddings.encoders.resolve import GIVEN, NONE
 
 if TYPE_CHECKING:
@@ -147,13 +147,13 @@ def settings_for(settings: Stage1, dataset: Dataset) -> Stage1:
     return settings.model_copy(update=encoders) if encoders else settings
 
 
-def feature_plan(settings: Stage1, dataset: Dataset, cache: Path, videos: RemoteVideos | None = None) -> FeaturePlan:
+def feature_plan(settings: Stage1, dataset: Dataset, cache: Path, videos: Videos | None = None) -> FeaturePlan:
     """The plan for a data set, with what it brings.
 
     Parameters
     ----------
     settings : as `settings_for` gives them
-    videos : those of a data set behind an address
+    videos : how those of the data set are read
     """
     from stage1_embeddings.plan import FeaturePlan
 

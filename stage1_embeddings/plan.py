@@ -30,8 +30,8 @@ from common.schema import (
     Modality,
     present,
 )
-from common.storage.data import RemoteVideos
 from common.store import read_attributes, read_rows, read_summary, validate
+from common.videos import Videos
 from stage1_embeddings.brought import Brought
 from stage1_embeddings.encoders import audio, text, visual
 from stage1_embeddings.encoders.resolve import GIVEN, NONE, resolve
@@ -61,7 +61,7 @@ class FeaturePlan:
     settings : the recipe's stage 1
     cache : the cache's root
     brought : what the data set brings for its utterances
-    videos : those of a data set behind an address
+    videos : how those of the data set are read
 
     Attributes
     ----------
@@ -71,11 +71,11 @@ class FeaturePlan:
     """
 
     def __init__(
-        self, settings: Stage1, cache: Path, brought: Brought | None = None, videos: RemoteVideos | None = None
+        self, settings: Stage1, cache: Path, brought: Brought | None = None, videos: Videos | None = None
     ) -> None:
         self.settings = settings
         self.brought = brought or Brought()
-        self._videos = videos
+        self.videos = videos or Videos()
         self.cache = cache
         self._front_end = [FRONT_END_VERSION, settings.faces.shaping()]
         self.resolved: dict[Modality, Pretrained] = {
@@ -130,8 +130,6 @@ class FeaturePlan:
     def source(self, clip: Clip, *, fetch: bool = True) -> Source:
         """Identify a clip's inputs, hashing its video and crops only if they aren't known from the cached file.
 
-        ``fetch``: also if that means to fetch the video; else it is none that is known.
-
         Raises
         ------
         DataError
@@ -141,26 +139,7 @@ class FeaturePlan:
             return source_of_utterances(clip, self.brought.features)
         known = _attributes_or_none(self.path(clip)) or _json_or_none(self.index_path(clip)) or {}
         crops = self.settings.faces.detector == "crops"
-        return source_of_video(clip, known, wants_crops=crops, videos=self._videos, fetch=fetch)
-
-    def video(self, clip: Clip) -> Path:
-        """The clip's video as a file of this machine, fetched if it is behind an address."""
-        videos = self._remote(clip)
-        return videos.fetch(clip.source) if videos else clip.source
-
-    def place(self, clip: Clip) -> str:
-        """Where the clip's video is: its path, or its address."""
-        videos = self._remote(clip)
-        return videos.place(clip.source) if videos else str(clip.source.absolute())
-
-    def decoded(self, clip: Clip) -> None:
-        """The clip's video isn't needed any more."""
-        if self._videos is not None:
-            self._videos.drop(clip.source)
-
-    def named(self, text: str) -> str:
-        """``text`` with addresses in place of the fetched copies."""
-        return text if self._videos is None else self._videos.named(text)
+        return source_of_video(clip, known, wants_crops=crops, videos=self.videos, fetch=fetch)
 
     def done(self, clip: Clip, source: Source) -> list[CachedClip]:
         """The clip's files, where they are there, whole, and made by these settings from these inputs.
@@ -233,9 +212,6 @@ class FeaturePlan:
             return fingerprint("utterances", text.WHOLE_VERSION, source.sha256)
         rows = [source.annotation_sha256, self.settings.faces.crops_rate_hz] if clip.source.is_dir() else []
         return fingerprint(source.sha256, source.crops_sha256, clip.side, *rows)
-
-    def _remote(self, clip: Clip) -> RemoteVideos | None:
-        return self._videos if self._videos is not None and clip.source in self._videos else None
 
     def _candidates(self, clip: Clip) -> list[Path]:
         others = sorted((self.cache / "features").glob("*/"))

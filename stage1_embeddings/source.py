@@ -12,7 +12,7 @@ from typing import Any
 from common.errors import DataError
 from common.files import sha256
 from common.manifest import Clip, Utterance
-from common.storage.data import RemoteVideos
+from common.videos import Videos
 from stage1_embeddings import transcript
 from stage1_embeddings.brought import RowFeatures
 from stage1_embeddings.faces import ready
@@ -44,7 +44,7 @@ def source_of_video(
     known: Mapping[str, Any],
     *,
     wants_crops: bool,
-    videos: RemoteVideos | None = None,
+    videos: Videos | None = None,
     fetch: bool = True,
 ) -> Source:
     """The identity of a clip's video or ready crops, and of what lies beside them.
@@ -52,8 +52,8 @@ def source_of_video(
     Parameters
     ----------
     known : attributes of the clip's cached file; where size and time of change are the same, so is the video
-    videos : those that are behind an address, the clip's perhaps among them
-    fetch : fetch such a video if it isn't known by its identity; else its ``sha256`` is empty
+    videos : how the data set's are read; by default they are files of this machine
+    fetch : fetch a video that is behind an address and isn't known by its identity; else its ``sha256`` is empty
 
     Raises
     ------
@@ -63,12 +63,10 @@ def source_of_video(
     place = clip.source
     if place.is_dir() and not wants_crops:
         raise DataError(f"{place} has ready crops only, no video.", "Set stage1.faces.detector: crops.")
-    remote = videos if videos is not None and place in videos else None
-    if remote is not None:
-        size, mtime_ns = remote.identity(place)
-    else:
-        mtime_ns = place.stat().st_mtime_ns
-        size = place.stat().st_size if place.is_file() else len(list(place.iterdir()))
+    videos = videos or Videos()
+    size, mtime_ns = videos.identity(place)
+    if place.is_dir():
+        size = len(list(place.iterdir()))
     same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, mtime_ns)
     crops = listing = ""
     if wants_crops and clip.crops is not None:
@@ -77,10 +75,8 @@ def source_of_video(
     beside = transcript.find_transcript(place)
     if same:
         content = str(known["source_sha256"])
-    elif remote is not None:
-        content = remote.sha256(place, fetch=fetch)
     else:
-        content = sha256(place) if place.is_file() else crops
+        content = crops if place.is_dir() else videos.sha256(place, fetch=fetch)
     return Source(
         sha256=content,
         size=size,

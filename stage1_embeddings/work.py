@@ -126,7 +126,7 @@ class Work:
             text = text if text is not None else self._settled(clip, source)
             if text is None:
                 return self._begin_utterances(clip, source) if clip.utterances else self._begun(clip, source)
-            self._plan.decoded(clip)
+            self._plan.videos.drop(clip.source)
             self._claims.release(clip.id)
             self._progress.clip(text, quiet=not text)
             return None
@@ -194,7 +194,7 @@ class Work:
             return None
         return Task(
             key=clip.id,
-            source=plan.video(clip),
+            source=plan.videos.fetch(clip.source),
             crops=clip.crops,
             kept=kept,
             faces=plan.faces(clip),
@@ -209,9 +209,9 @@ class Work:
         if job is None:
             return  # it failed before; what its worker still says is of no use
         if isinstance(event, Broken | Ended):
-            self._plan.decoded(job.clip)
+            self._plan.videos.drop(job.clip.source)
         if isinstance(event, Broken):
-            failure = Failure(job.clip.id, self._plan.named(event.problem), event.cure)
+            failure = Failure(job.clip.id, self._plan.videos.named(event.problem), event.cure)
             self._fail(job.clip, failure, job.source, lasting=event.lasting)
             return
         if isinstance(event, Frames):
@@ -292,7 +292,7 @@ class Work:
         if lasting and source is not None:
             self._quarantine.put(failure, self._plan.content(clip, source))
         self._log.add(clip.id, "failed", problem=failure.problem, cure=failure.cure)
-        self._plan.decoded(clip)
+        self._plan.videos.drop(clip.source)
         job = self._jobs.get(clip.id)
         if job is not None:
             self._close(job)

@@ -24,6 +24,7 @@ from common.json_lines import append_line, read_json, read_lines
 from common.partials import partial_name, remove
 from common.storage.address import Address
 from common.storage.remote import Entry, Remote
+from common.videos import Videos
 
 #: What a data set's small files are called: annotations, transcripts, tables, and what describes them.
 SMALL_SUFFIXES = frozenset(".txt .csv .tsv .json .jsonl .srt .vtt .align .yaml .yml .xlsx .xlsm .npz .h5 .hdf5".split())
@@ -40,8 +41,10 @@ class _Video:
     entry: Entry
 
 
-class RemoteVideos:
+class RemoteVideos(Videos):
     """The videos of a data set behind an address: empty files in its mirror, whose content is fetched when needed.
+
+    Other files of the mirror are read as they are.
 
     Parameters
     ----------
@@ -66,17 +69,21 @@ class RemoteVideos:
         return path.absolute() in self._videos
 
     def place(self, path: Path) -> str:
-        """Where a video is, as an address."""
-        return self.address.below(self._videos[path.absolute()].key)
+        video = self._videos.get(path.absolute())
+        return super().place(path) if video is None else self.address.below(video.key)
 
     def identity(self, path: Path) -> tuple[int, int]:
         """Size in bytes, and a number that changes when its content may have, in place of a time of change."""
-        entry = self._videos[path.absolute()].entry
+        video = self._videos.get(path.absolute())
+        if video is None:
+            return super().identity(path)
+        entry = video.entry
         return entry.size, int.from_bytes(hashlib.sha256(entry.version.encode()).digest()[:7])
 
     def sha256(self, path: Path, *, fetch: bool) -> str:
-        """SHA-256 of a video; fetched for it where it isn't known, or "" where that isn't wanted."""
-        video = self._videos[path.absolute()]
+        video = self._videos.get(path.absolute())
+        if video is None:
+            return super().sha256(path, fetch=fetch)
         known = self._sha256.get((video.key, video.entry.size, video.entry.version))
         if known is not None or not fetch:
             return known or ""
@@ -93,7 +100,9 @@ class RemoteVideos:
         OSError
             If the disk has no room for it.
         """
-        video = self._videos[path.absolute()]
+        video = self._videos.get(path.absolute())
+        if video is None:
+            return path
         target = self._scratch / video.key
         if target.is_file():
             return target
@@ -109,13 +118,11 @@ class RemoteVideos:
         return target
 
     def drop(self, path: Path) -> None:
-        """Remove the local copy of a video, if there is one."""
         video = self._videos.get(path.absolute())
         if video is not None:
             (self._scratch / video.key).unlink(missing_ok=True)
 
     def named(self, text: str) -> str:
-        """``text`` with addresses in place of local copies, for messages."""
         return text.replace(f"{self._scratch}{os.sep}", self.address.below(""))
 
     def close(self) -> None:

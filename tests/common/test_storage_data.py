@@ -76,7 +76,11 @@ def test_small_files_are_mirrored_and_videos_are_empty_until_fetched(
         copy = videos.fetch(place / film)
         assert copy.read_bytes() == b"film" and videos.fetch(place / film) == copy and len(fetched) == 3
         assert videos.sha256(place / film, fetch=False) == sha256(copy)
-        assert videos.named(f"{copy}: odd.") == f"file://{far}/{film}: odd."
+        small = place / "labels" / "talk.txt"
+        assert videos.place(small) == str(small) and videos.fetch(small) == small
+        assert videos.sha256(small, fetch=False) == sha256(small) and videos.identity(small)[0] == 16
+        videos.drop(small)
+        assert small.exists() and videos.named(f"{copy}: odd.") == f"file://{far}/{film}: odd."
         videos.drop(place / film)
         assert not copy.exists() and (place / film).stat().st_size == 0
         videos.drop(place / film)
