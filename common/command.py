@@ -18,6 +18,7 @@ import click
 
 from common import processes
 from common.errors import MavenError, UsageError
+from common.storage.address import CACHE_FOLDER
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -143,7 +144,7 @@ def place_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=CACHE_FOLDER,
         default=Path("cache"),
         show_default=True,
         help="Folder of the cached features.",

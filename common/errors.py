@@ -63,5 +63,13 @@ class CacheError(MavenError):
     """A cache file that is missing, broken, or made by other settings."""
 
 
+class StorageError(MavenError):
+    """An address that can't be reached, read or written to; or ``one_object`` of it, and others can."""
+
+    def __init__(self, problem: str, cure: str, *, one_object: bool = False) -> None:
+        super().__init__(problem, cure)
+        self.one_object = one_object
+
+
 class TrainingError(MavenError):
     """A training run that can't start or go on."""

@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from common.partials import partial_name, remove, remove_partials
 __all__ = ["one_at_a_time", "remove_partials", "safe_name", "sha256", "write_json", "write_text", "written_whole"]
 
 _HASH_BLOCK = 1 << 20
+_ASKING = threading.Lock()
 
 #: What Windows takes for a device, whatever follows the first dot.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
@@ -111,6 +114,13 @@ def safe_name(name: str, source: Path) -> str:
 
 
 def _umask() -> int:
+    with _ASKING:
+        return _umask_once()
+
+
+@cache
+def _umask_once() -> int:
+    """It can only be read by setting it, which threads must not do at once."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -21,6 +21,7 @@ from common.manifest import CachedClip, Clip
 from common.recipe import Speech, Stage1
 from common.schema import FEATURE_DTYPE, GIVEN_DTYPE, Modality, present
 from common.store import read_clip
+from common.videos import Videos
 from stage1_embeddings.encoders.resolve import GIVEN, NONE
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class FromVideos:
         if video is None:
             return ""
         if video.id not in self._contents:
-            done = self.plan.done(video, self.plan.source(video)) if video.source.is_file() else []
+            done = self.plan.done(video, self.plan.source(video, fetch=False)) if video.source.is_file() else []
             self._contents[video.id] = done[0].content if done else ""
         return self._contents[video.id]
 
@@ -146,12 +147,13 @@ def settings_for(settings: Stage1, dataset: Dataset) -> Stage1:
     return settings.model_copy(update=encoders) if encoders else settings
 
 
-def feature_plan(settings: Stage1, dataset: Dataset, cache: Path) -> FeaturePlan:
+def feature_plan(settings: Stage1, dataset: Dataset, cache: Path, videos: Videos | None = None) -> FeaturePlan:
     """The plan for a data set, with what it brings.
 
     Parameters
     ----------
     settings : as `settings_for` gives them
+    videos : how those of the data set are read
     """
     from stage1_embeddings.plan import FeaturePlan
 
@@ -166,8 +168,8 @@ def feature_plan(settings: Stage1, dataset: Dataset, cache: Path) -> FeaturePlan
                 "speech": Speech(recogniser="none"),
             }
         )
-        features = FromVideos(FeaturePlan(wordless, cache))
-    return FeaturePlan(settings, cache, Brought(features, dataset.parts))
+        features = FromVideos(FeaturePlan(wordless, cache, videos=videos))
+    return FeaturePlan(settings, cache, Brought(features, dataset.parts), videos)
 
 
 def in_words(dataset: Dataset) -> list[str]:

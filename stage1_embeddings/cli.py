@@ -9,6 +9,7 @@ import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say
 from common.errors import UsageError
+from common.storage.address import CACHE_FOLDER, DATA_PATH, Address, PathOrAddress
 from stage1_embeddings.upkeep.cli import inspect, left, prune, status, verify
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ protocol_option = click.option(
 @main.command()
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PathOrAddress(),
     multiple=True,
-    help="Aff-Wild2's layout, a folder of videos, one video, MELD's or another table of utterances; by default the "
-    "embedded corpus. May be repeated for several videos or folders of videos.",
+    help="Aff-Wild2's layout, a folder of videos, one video, MELD's or another table of utterances, or the address of "
+    "one (s3://bucket/folder); by default the embedded corpus. May be repeated for several videos or folders.",
 )
 @recipe_options
 @place_options
@@ -67,7 +68,7 @@ protocol_option = click.option(
     help="With --engine ray: how many sets of encoders; by default as many as there is room for.",
 )
 def extract(
-    data: tuple[Path, ...],
+    data: tuple[Path | Address, ...],
     recipe: str,
     overrides: tuple[str, ...],
     cache: Path,
@@ -87,6 +88,7 @@ def extract(
 ) -> None:
     """Bring the cache up to date for a data set: faces, sound and words of each clip, as features per frame."""
     from common.recipe import load_recipe
+    from common.storage.data import local_data
     from stage1_embeddings.extract import extract as bring_up_to_date
     from stage1_embeddings.selection import Selection, read_shard
 
@@ -94,18 +96,11 @@ def extract(
     selection = Selection(only, limit, read_shard(shard) if shard else None, retry_failed)
     settings = load_recipe(recipe, overrides)
     given = data if len(data) > 1 else next(iter(data), None)
-    manifest = bring_up_to_date(
-        settings,
-        given,
-        cache,
-        run,
-        device,
-        say,
-        selection=selection,
-        workers=workers,
-        protocol=protocol,
-        cluster=cluster,
-    )
+    with local_data(given, cache, say) as (place, videos):
+        manifest = bring_up_to_date(
+            settings, place, cache, run, device, say,
+            selection=selection, workers=workers, protocol=protocol, cluster=cluster, videos=videos,
+        )  # fmt: skip
     if manifest.failures and not (allow_failed and manifest.clips):
         if manifest.clips:
             say("To go on without the failed clips: --allow-failed, or ALLOW_FAILED=1 with make.")
@@ -126,14 +121,14 @@ def _cluster(engine: str, address: str | None, gpus: float | None, encoders: int
 @main.command("check-data")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=DATA_PATH,
     default=None,
     help="As with extract; the embedded corpus where not given.",
 )
 @recipe_options
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=CACHE_FOLDER,
     default=Path("cache"),
     show_default=True,
     help="Where the embedded corpus is rendered and tables are imported.",

@@ -21,6 +21,7 @@ from common.files import remove_partials, write_text
 from common.manifest import Clip, Manifest, Protocol, write_manifest
 from common.recipe import Recipe, Stage1
 from common.schema import MODALITIES
+from common.storage.data import RemoteVideos
 from stage1_embeddings.brought import FromVideos, feature_plan, in_words, settings_for
 from stage1_embeddings.encoders.miniature import MINIATURE_REMARK
 from stage1_embeddings.encoders.resolve import MINIATURE, NONE
@@ -51,6 +52,7 @@ def extract(
     workers: int | None = None,
     protocol: Protocol = "honest",
     cluster: Cluster | None = None,
+    videos: RemoteVideos | None = None,
 ) -> Manifest:
     """Bring the cache up to date for a data set, and write the run's manifest.
 
@@ -73,6 +75,8 @@ def extract(
         ``published``: split utterances as the published classifier did, leaking on purpose.
     cluster : Cluster, optional
         A cluster of Ray that decodes and encodes; by default this machine alone.
+    videos : RemoteVideos, optional
+        Where ``data`` is the mirror of an address: its videos.
 
     Returns
     -------
@@ -81,6 +85,11 @@ def extract(
         what could not be done.
     """
     selection = selection or Selection()
+    if cluster is not None and videos is not None:
+        raise UsageError(
+            f"--engine ray reads videos from a disk that every node sees, not from {videos.address}.",
+            "Copy them there, or run without --engine ray, with --shard on each machine.",
+        )
     if cluster is not None:  # every node has a working directory of its own
         data, cache = absolute(data), cache.absolute()
     dataset = open_dataset(data, cache, say, protocol=protocol)
@@ -90,7 +99,7 @@ def extract(
     check_settings(settings, chosen)
     for line in in_words(dataset):
         say(line)
-    plan = feature_plan(settings, dataset, cache)
+    plan = feature_plan(settings, dataset, cache, videos)
     _make_room(plan, run)
 
     def work_on(plan: FeaturePlan, clips: list[Clip]) -> Work:
@@ -108,6 +117,8 @@ def extract(
     own = {clip.id for clip in mine}
     waiting = [clip for clip in chosen if clip.id not in own and not work.look(clip)]
     manifest = _manifest(dataset, chosen, plan, work.tally, remarks)
+    if videos is not None:
+        manifest = replace(manifest, data=str(videos.address))
     if isinstance(plan.brought.features, FromVideos):
         manifest = replace(manifest, videos=plan.brought.features.used(chosen))
     _summarise(work.tally, plan, say)

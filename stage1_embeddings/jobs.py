@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import MavenError, ModelError, UsageError
+from common.errors import MavenError, ModelError, StorageError, UsageError
 from common.manifest import CachedClip, Clip, Failure
 from common.rows import Arrays
 from common.schema import MODALITIES, Modality, present
@@ -57,6 +57,8 @@ _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 def ends_the_run(error: Exception) -> bool:
     """Would every other clip meet the same?"""
+    if isinstance(error, StorageError):
+        return not error.one_object
     return isinstance(error, ModelError | UsageError) or (isinstance(error, OSError) and error.errno in _DISK)
 
 

@@ -32,6 +32,7 @@ from common.schema import (
     present,
 )
 from common.store import read_attributes, read_rows, read_summary, validate
+from common.videos import Videos
 from stage1_embeddings.brought import Brought
 from stage1_embeddings.cache_index.index import CacheIndex
 from stage1_embeddings.cache_index.making import made_from, record_of
@@ -61,6 +62,7 @@ class FeaturePlan:
     settings : the recipe's stage 1
     cache : the cache's root
     brought : what the data set brings for its utterances
+    videos : how those of the data set are read
 
     Attributes
     ----------
@@ -70,9 +72,12 @@ class FeaturePlan:
     index : what is known of the files in it without opening them
     """
 
-    def __init__(self, settings: Stage1, cache: Path, brought: Brought | None = None) -> None:
+    def __init__(
+        self, settings: Stage1, cache: Path, brought: Brought | None = None, videos: Videos | None = None
+    ) -> None:
         self.settings = settings
         self.brought = brought or Brought()
+        self.videos = videos or Videos()
         self.cache = cache
         self._front_end = [FRONT_END_VERSION, settings.faces.shaping()]
         self.resolved: dict[Modality, Pretrained] = {
@@ -125,7 +130,7 @@ class FeaturePlan:
         """Fingerprint of all that shapes a clip's crops."""
         return fingerprint(self._front_end, self.pictured(clip, source))
 
-    def source(self, clip: Clip) -> Source:
+    def source(self, clip: Clip, *, fetch: bool = True) -> Source:
         """Identify a clip's inputs, hashing its video and crops only if they aren't known from the cached file.
 
         Raises
@@ -138,7 +143,8 @@ class FeaturePlan:
         record = self.index.fresh([clip.id]).get(clip.id)
         known = record.known() if record else _attributes_or_none(self.path(clip))
         known = known or _json_or_none(self.index_path(clip)) or {}
-        return source_of_video(clip, known, wants_crops=self.settings.faces.detector == "crops")
+        crops = self.settings.faces.detector == "crops"
+        return source_of_video(clip, known, wants_crops=crops, videos=self.videos, fetch=fetch)
 
     def done(self, clip: Clip, source: Source) -> list[CachedClip]:
         """The clip's files, where they are there, whole, and made by these settings from these inputs.

@@ -12,6 +12,7 @@ from typing import Any
 from common.errors import DataError
 from common.files import sha256
 from common.manifest import Clip, Utterance
+from common.videos import Videos
 from stage1_embeddings import transcript
 from stage1_embeddings.brought import RowFeatures
 from stage1_embeddings.cache_index.inputs import seen
@@ -40,12 +41,21 @@ class Source:
     seen: str = ""
 
 
-def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) -> Source:
+def source_of_video(
+    clip: Clip,
+    known: Mapping[str, Any],
+    *,
+    wants_crops: bool,
+    videos: Videos | None = None,
+    fetch: bool = True,
+) -> Source:
     """The identity of a clip's video or ready crops, and of what lies beside them.
 
     Parameters
     ----------
     known : attributes of the clip's cached file; where size and time of change are the same, so is the video
+    videos : how the data set's are read; by default they are files of this machine
+    fetch : fetch a video that is behind an address and isn't known by its identity; else its ``sha256`` is empty
 
     Raises
     ------
@@ -55,19 +65,25 @@ def source_of_video(clip: Clip, known: Mapping[str, Any], *, wants_crops: bool) 
     place = clip.source
     if place.is_dir() and not wants_crops:
         raise DataError(f"{place} has ready crops only, no video.", "Set stage1.faces.detector: crops.")
-    shown = "" if wants_crops else seen(clip)  # first: what changes from here on differs from it
-    status = place.stat()
-    size = status.st_size if place.is_file() else len(list(place.iterdir()))
-    same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, status.st_mtime_ns)
+    videos = videos or Videos()
+    shown = "" if wants_crops or videos.remote else seen(clip)  # first: what changes from here on differs from it
+    size, mtime_ns = videos.identity(place)
+    if place.is_dir():
+        size = len(list(place.iterdir()))
+    same = (known.get("source_size"), known.get("source_mtime_ns")) == (size, mtime_ns)
     crops = listing = ""
     if wants_crops and clip.crops is not None:
         listing = ready.listing(clip.crops)
         crops = str(known["crops_sha256"]) if known.get("crops_listing") == listing else ready.content(clip.crops)
     beside = transcript.find_transcript(place)
+    if same:
+        content = str(known["source_sha256"])
+    else:
+        content = crops if place.is_dir() else videos.sha256(place, fetch=fetch)
     return Source(
-        sha256=str(known["source_sha256"]) if same else sha256(place) if place.is_file() else crops,
+        sha256=content,
         size=size,
-        mtime_ns=status.st_mtime_ns,
+        mtime_ns=mtime_ns,
         crops_sha256=crops,
         crops_listing=listing,
         transcript=beside,

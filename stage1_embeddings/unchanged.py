@@ -23,7 +23,7 @@ def unchanged(plan: FeaturePlan, clips: Iterable[Clip]) -> Iterator[tuple[Clip, 
 def unchanged_lines(plan: FeaturePlan, clips: Iterable[Clip]) -> Iterator[tuple[Clip, bytes | None]]:
     """As `unchanged`, the records as lines of the index, unread."""
     beside, faces = Beside(), plan.settings.faces
-    sees = faces.policy != "all" and faces.detector != "crops"
+    sees = faces.policy != "all" and faces.detector != "crops" and not plan.videos.remote
     for block in blocks_of(clips):
         lines = plan.index.lines([clip.id for clip in block]) if sees else {}
         files = plan.index.identities(lines)

@@ -17,7 +17,7 @@ from common.schema import MODALITIES, Modality
 from stage1_embeddings.batches import Batches, BatchFailed
 from stage1_embeddings.claims import Claims
 from stage1_embeddings.clip import ClipInHand
-from stage1_embeddings.events import Broken, Event, Frames, Task
+from stage1_embeddings.events import Broken, Ended, Event, Frames, Task
 from stage1_embeddings.faces.kept import Keeper
 from stage1_embeddings.hearing import Hearing
 from stage1_embeddings.jobs import Job, Tally, ends_the_run, failure_of, in_words
@@ -107,7 +107,7 @@ class Work:
                 if record is not None:
                     self._enter(clip, record.transcript, [record.entry(clip)])
                     return True
-            return self._settled(clip, self._plan.source(clip)) is not None
+            return self._settled(clip, self._plan.source(clip, fetch=False)) is not None
         except (MavenError, OSError) as error:
             self.tally.failures.append(failure_of(clip, error))
             return True
@@ -154,10 +154,13 @@ class Work:
             text = self._settled(clip, source)
             if text is None and not self._claims.take(clip.id):
                 return _Busy(source)
+            if self._plan.videos.remote and not source.sha256:  # fetched by whoever has the clip
+                source = self._plan.source(clip)
             # Another process may have done it a moment ago.
             text = text if text is not None else self._settled(clip, source)
             if text is None:
                 return begin(clip, source)
+            self._plan.videos.drop(clip.source)
             self._claims.release(clip.id)
             self._over(clip, text, quiet=not text)
             return None
@@ -168,7 +171,7 @@ class Work:
             return None
 
     def _source(self, clip: Clip) -> Source:
-        return self._plan.source(clip)
+        return self._plan.source(clip, fetch=False)
 
     def _settled(self, clip: Clip, source: Source) -> str | None:
         """Enter a clip into the tally if there is nothing to do for it, and say so; None where there is."""
@@ -231,7 +234,7 @@ class Work:
             return None
         return Task(
             key=clip.id,
-            source=clip.source,
+            source=plan.videos.fetch(clip.source),
             crops=clip.crops,
             kept=kept,
             faces=plan.faces(clip),
@@ -246,8 +249,11 @@ class Work:
         job = self._jobs.get(task.key)
         if job is None:
             return  # it failed before; what its worker still says is of no use
+        if isinstance(event, Broken | Ended):
+            self._plan.videos.drop(job.clip.source)
         if isinstance(event, Broken):
-            self._fail(job.clip, Failure(job.clip.id, event.problem, event.cure), job.source, lasting=event.lasting)
+            failure = Failure(job.clip.id, self._plan.videos.named(event.problem), event.cure)
+            self._fail(job.clip, failure, job.source, lasting=event.lasting)
             return
         if isinstance(event, Frames):
             self._progress.frames(job.clip.id, len(event.time_s))
@@ -327,6 +333,7 @@ class Work:
         if lasting and source is not None:
             self._quarantine.put(failure, self._plan.content(clip, source))
         self._log.add(clip.id, "failed", problem=failure.problem, cure=failure.cure)
+        self._plan.videos.drop(clip.source)
         job = self._jobs.get(clip.id)
         if job is not None:
             self._close(job)

@@ -55,7 +55,11 @@ def write_clips(
     heard = hand.heard
     attributes |= {"mended": mended, "filtered": heard.filtered if heard is not None else 0}
     if hand.picture is not None and hand.picture.keeper is not None:
-        kept = {"clip": clip.id, "content": plan.crops_content(clip, source), "source_path": str(clip.source)}
+        kept = {
+            "clip": clip.id,
+            "content": plan.crops_content(clip, source),
+            "source_path": plan.videos.place(clip.source),
+        }
         hand.picture.keeper.write(plan.crops_path(clip), kept)
     for name, arrays in files.items():
         content = plan.part_content(clip, name, plan.content(clip, source))
@@ -80,7 +84,7 @@ def file_attributes(clip: Clip, source: Source, plan: FeaturePlan) -> dict[str, 
     return {
         "video": clip.id,
         "source": clip.source.name,
-        "source_path": str(clip.source.absolute()),
+        "source_path": plan.videos.place(clip.source),
         "source_sha256": source.sha256,
         "source_size": source.size,
         "source_mtime_ns": source.mtime_ns,

@@ -8,6 +8,7 @@ import click
 
 from common.command import StageGroup, debug_option, place_options, recipe_options, say, shared
 from common.processes import together
+from common.storage.address import CACHE_FOLDER
 
 
 @click.group(cls=StageGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -154,7 +155,7 @@ def submit(sample_file: Path, out: Path | None, allow_missing_clips: bool, cache
 )
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=CACHE_FOLDER,
     default=Path("cache"),
     show_default=True,
     help="Folder of the cached features.",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime
 import errno
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from common.clip_log import read_lines
-from common.files import append_line, one_at_a_time
+from common.files import one_at_a_time
+from common.json_lines import append_line, read_lines
 from common.manifest import CachedClip
 from common.recipe import fingerprint
 
@@ -28,7 +27,7 @@ def scored_before(cache: Path, clips: Sequence[CachedClip], model: str, run: str
             known = _models(path)
             if model not in known:
                 now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-                append_line(path, json.dumps({"time": now, "run": run, "model": model}, ensure_ascii=False))
+                append_line(path, {"time": now, "run": run, "model": model})
     except OSError as error:
         if error.errno not in (errno.EROFS, errno.EACCES):
             raise

@@ -28,19 +28,18 @@ from common.doctor.screen import screen, show
 from common.errors import MavenError, UsageError
 from common.provenance import provenance
 from common.recipe import Recipe, load_recipe
+from common.storage.address import CACHE_FOLDER, DATA_PATH
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @recipe_options
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=DATA_PATH,
     default=None,
     help="As with `stage1_embeddings extract`: its clips are counted, and what they will take on the disk.",
 )
-@click.option(
-    "--cache", type=click.Path(path_type=Path), default=Path("cache"), show_default=True, help="Folder of features."
-)
+@click.option("--cache", type=CACHE_FOLDER, default=Path("cache"), show_default=True, help="Folder of features.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object.")
 @click.option("--no-self-test", is_flag=True, help="Leave out the small run through the three stages.")

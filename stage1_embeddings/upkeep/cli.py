@@ -15,10 +15,11 @@ import click
 
 from common.command import recipe_options, say
 from common.errors import UsageError
+from common.storage.address import CACHE_FOLDER, DATA_PATH
 
 _cache_option = click.option(
     "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=CACHE_FOLDER,
     default=Path("cache"),
     show_default=True,
     help="Folder of the cached features.",
@@ -37,7 +38,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="For program
 @click.command()
 @click.option("--recipe", default=None, help="Also: which clips of this recipe are done, and why others aren't.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting of the recipe.")
-@click.option("--data", type=click.Path(path_type=Path), default=None, help="The recipe's data, as with extract.")
+@click.option("--data", type=DATA_PATH, default=None, help="The recipe's data, as with extract.")
 @_cache_option
 @_runs_option
 @_json_option

@@ -17,6 +17,8 @@ def source_video(attributes: Mapping[str, Any]) -> tuple[Path | None, str]:
     attributes : of the clip's file of features; where size and time of change are the same, so is the video
     """
     path = Path(str(attributes["source_path"]))
+    if "://" in str(attributes["source_path"]):
+        return None, f"The video {path.name} is behind an address: pages show videos of this machine alone."
     if path.is_dir():
         return None, ""
     if not path.is_file():

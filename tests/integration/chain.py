@@ -30,7 +30,7 @@ class Chain:
         places = ["--cache", str(self.cache), "--run", str(self.run), "--device", "cpu"]
         return CliRunner().invoke(group, [*arguments, *recipe, *places])
 
-    def embeddings(self, *settings: str, data: Path | None = None, flags: tuple[str, ...] = ()) -> Result:
+    def embeddings(self, *settings: str, data: Path | str | None = None, flags: tuple[str, ...] = ()) -> Result:
         source = ("--data", str(data or self.data))
         return self._call(stage1, "extract", "--workers", "0", *source, *flags, settings=(*SMALL, *settings))
 
