@@ -188,6 +188,5 @@ def read_locations(path: Path) -> tuple[dict[str, Location], dict[str, Any]]:
             dataset = file[name]
             offset, dtype = dataset.id.get_offset(), dataset.dtype
             if offset is not None and dtype.kind in "biuf":
-                noted = dataset.attrs.get("crc32")
-                places[name] = Location(offset, dataset.shape, dtype, None if noted is None else int(noted))
+                places[name] = Location(offset, dataset.shape, dtype, file.checksum(name))
         return places, attributes_of(file, path)
