@@ -49,7 +49,7 @@ YAML = (
     ".nan",
     ".inf", "-.inf", "|", ">", "---", "...", "%YAML 9.9", "base: demo", "base: nowhere", "base: ../x",
     "base: recipe.yaml",
-    f"base: {'y' * 5000}", 'base: "a\\0b.yaml"', 'base: "\\ud800/x"', '"\\ud800"', '"\\0"', "[" * 1000, "{a: " * 3000,
+    f"base: {'y' * 5000}", 'base: "a\\0b.yaml"', 'base: "\\ud800/x"', '"\\ud800"', '"\\0"', "[" * 300, "{a: " * 3000,
     "- " * 3000, "test", "mse", "focal", "text-guided", "savitzky-golay", "clip", "none", "stage2", "seed: 1",
     "name: x",
 )  # fmt: skip

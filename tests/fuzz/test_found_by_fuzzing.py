@@ -112,6 +112,12 @@ def test_it_is_refused_in_a_sentence(target: str, given: Any, says: str, tmp_pat
         BY_NAME[target].read(given, tmp_path)
 
 
+def test_an_axis_that_is_a_truth_value_is_read_as_the_number(tmp_path: Path) -> None:
+    face = header("{'descr': '<f8', 'fortran_order': False, 'shape': (4, True), }") + bytes(64)
+    found, features = BY_NAME["table.npz"].read(npz(face=face), tmp_path)
+    assert len(found.clips) == 3 and features.width("visual") == 1
+
+
 @pytest.mark.parametrize(
     "state",
     [DEEP, {**STATE, "epoch": "x"}, {**STATE, "log_history": 1}, {**STATE, "log_history": [{"loss": 1.0}]}],

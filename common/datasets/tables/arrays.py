@@ -142,7 +142,8 @@ class _Laid:
         self._file.seek(0)
         version = np.lib.format.read_magic(self._file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        self.shape, fortran, self._dtype = read_header(self._file)
+        shape, fortran, self._dtype = read_header(self._file)
+        self.shape = tuple(map(int, shape))  # NumPy lets (4, True) pass
         self._order: Literal["C", "F"] = "F" if fortran else "C"
         self._offset = self._file.tell()
         if self._dtype.hasobject:
