@@ -13,7 +13,7 @@ from pathlib import Path
 from common.files import alive
 from stage1_embeddings.cache_index.record import Record, from_line, to_line
 
-_NAME = re.compile(r"(?P<host>.+)-(?P<process>\d+)-[0-9a-f]{8}\.lines")
+_NAME = re.compile(r"(?P<host>.+)-(?P<process>\d+)-[0-9a-f]{8}(?P<done>\.done)?\.lines")
 #: A writer on another machine that has been silent for so long is taken to be gone.
 _SILENT_S = 86_400.0
 _LONGEST_LINE_BYTES = 1 << 16
@@ -31,7 +31,9 @@ class Segment:
         self._file.write(to_line(record))
 
     def close(self) -> None:
+        """The name says from now on that nobody writes to it, to other machines as well."""
         self._file.close()
+        self.path = self.path.rename(self.path.with_suffix(".done.lines"))
 
 
 def segments(folder: Path) -> list[Path]:
@@ -49,8 +51,8 @@ def segments(folder: Path) -> list[Path]:
 def is_finished(path: Path) -> bool:
     """Will nobody write to this file again?"""
     match = _NAME.fullmatch(path.name)
-    if match is not None and match["host"] == socket.gethostname():
-        return not alive(int(match["process"]))
+    if match is not None and (match["done"] or match["host"] == socket.gethostname()):
+        return bool(match["done"]) or not alive(int(match["process"]))
     return path.stat().st_mtime < time.time() - _SILENT_S
 
 
