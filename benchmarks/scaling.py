@@ -86,19 +86,19 @@ def peak_mib() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def alone(part: Part, places: Places, count: int) -> tuple[float, float]:
-    """Seconds and peak memory in MiB of a part, in a process of its own; starting it isn't in the seconds."""
+def alone(part: Part, places: Places, count: int) -> tuple[float, float, float]:
+    """Seconds, those of the processor, and peak memory in MiB of a part in a process of its own; without its start."""
     command = [sys.executable, "-m", "benchmarks.scaling", "--folder", str(places.root), "--clips", str(count)]
     done = subprocess.run([*command, "--part", part.__name__], stdout=subprocess.PIPE, text=True, check=True)
-    seconds, peak = json.loads(done.stdout)
-    return seconds, peak
+    seconds, processor, peak = json.loads(done.stdout)
+    return seconds, processor, peak
 
 
 def _measure(part: Part, places: Places, count: int) -> None:
     plan_of(places)  # what is loaded once is no part of it
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     part(places, count)
-    print(json.dumps([time.perf_counter() - began, peak_mib()]))
+    print(json.dumps([time.perf_counter() - began, time.process_time() - spent, peak_mib()]))
 
 
 def _made(places: Places, count: int) -> float:
@@ -107,14 +107,17 @@ def _made(places: Places, count: int) -> float:
     return time.perf_counter() - began
 
 
-def lines(what: str, found: dict[int, tuple[float, float]]) -> list[str]:
+def lines(what: str, found: dict[int, tuple[float, float, float]]) -> list[str]:
     """A line for each size, and how it grew."""
     text = [f"{what}:"]
-    for count, (seconds, peak) in found.items():
-        text.append(f"  {count:>9,} clips {seconds:8.2f} s {1e6 * seconds / count:7.1f} us a clip {peak:7.0f} MiB")
-    grown = exponent({count: seconds for count, (seconds, _) in found.items()})
-    more = max(peak for _, peak in found.values()) - min(peak for _, peak in found.values())
-    return [*text, f"  seconds grow with the power {grown:.2f}; memory by {more:.0f} MiB"]
+    for count, (seconds, processor, peak) in found.items():
+        each = f"{1e6 * processor / count:7.1f} us of the processor a clip"
+        text.append(f"  {count:>9,} clips {seconds:8.2f} s, {processor:7.2f} s of the processor {each} {peak:7.0f} MiB")
+    if len(found) > 1:
+        grown = exponent({count: processor for count, (_, processor, _) in found.items()})
+        peaks = [peak for _, _, peak in found.values()]
+        text.append(f"  grows with the power {grown:.2f}; memory by {max(peaks) - min(peaks):.0f} MiB")
+    return text
 
 
 @click.command(help=__doc__)
@@ -129,7 +132,7 @@ def main(clips: int, folder: Path | None, quick: bool, part: str | None) -> None
         return
     clips = 100_000 if quick else clips
     sizes = tuple(dict.fromkeys((max(1000, clips // 100), max(1000, clips // 10), clips)))
-    found: dict[str, dict[int, tuple[float, float]]] = {}
+    found: dict[str, dict[int, tuple[float, float, float]]] = {}
     for count in sizes:
         with tempfile.TemporaryDirectory(dir=folder) as root:
             places = Places(Path(root))
@@ -137,11 +140,13 @@ def main(clips: int, folder: Path | None, quick: bool, part: str | None) -> None
             size = sum(path.stat().st_size for path in plan_of(places).folder.glob(".index/*"))
             print(f"  their index: {size / 1e6:.1f} MB")
             for one in PARTS:
-                found.setdefault(str(one.__doc__), {})[count] = alone(one, places, count)
+                costs = found.setdefault(str(one.__doc__).rstrip("."), {})
+                costs[count] = alone(one, places, count)
+                print("\n".join(lines(str(one.__doc__), {count: costs[count]})), flush=True)
             shutil.rmtree(root)
             Path(root).mkdir()
     for what, costs in found.items():
-        print("\n".join(lines(what.rstrip("."), costs)))
+        print("\n".join(lines(what, costs)))
 
 
 if __name__ == "__main__":

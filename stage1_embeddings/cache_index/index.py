@@ -28,6 +28,8 @@ MERGED = "merged.sqlite"
 
 #: More than this is merged rather than held in memory: some 3,000 records.
 _MOST_HELD_BYTES = 1 << 20
+#: More files than this take longer to open than to merge.
+_MOST_SEGMENTS = 100
 _BLOCK = 500
 
 T = TypeVar("T")
@@ -121,10 +123,10 @@ class CacheIndex:
         mine, self._segment = self._segment, None
         if mine is None:
             return
-        mine.close()
         with contextlib.suppress(OSError):  # no room, no rights: the files of the writers serve as well
-            if self._waiting_bytes() > _MOST_HELD_BYTES or len(segments(self._folder)) > 1:
-                self._publish(finished=mine.path)
+            mine.close()
+            if self._waiting_bytes() > _MOST_HELD_BYTES or len(segments(self._folder)) > _MOST_SEGMENTS:
+                self._publish()
 
     def _open(self) -> None:
         if self._is_open:
@@ -154,13 +156,13 @@ class CacheIndex:
         except (OSError, sqlite3.Error) as error:
             self._say_damaged(error)
 
-    def _publish(self, finished: Path | None = None) -> None:
+    def _publish(self) -> None:
         remove_partials(self._folder)
         with written_whole(self._folder / MERGED) as partial:
             places = self._build(partial)
         for path in places:
             with contextlib.suppress(FileNotFoundError):
-                if path == finished or is_finished(path):
+                if is_finished(path):
                     path.unlink()
 
     def _build(self, target: Path) -> list[Path]:

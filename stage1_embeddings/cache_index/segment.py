@@ -11,6 +11,8 @@ from common.owner import Owner, read_owner, this_process
 from stage1_embeddings.cache_index.record import Record, from_line, to_line
 
 _SUFFIX = ".lines"
+#: Ends the name of a file that its writer has closed.
+_DONE = f".done{_SUFFIX}"
 
 #: A writer on another machine that has been silent for so long is taken to be gone.
 _SILENT_S = 86_400.0
@@ -29,7 +31,9 @@ class Segment:
         self._file.write(to_line(record))
 
     def close(self) -> None:
+        """The name says from now on that nobody writes to it, to other machines as well."""
         self._file.close()
+        self.path = self.path.rename(self.path.with_suffix(_DONE))
 
 
 def segments(folder: Path) -> list[Path]:
@@ -45,11 +49,13 @@ def segments(folder: Path) -> list[Path]:
 
 
 def _owner(path: Path) -> Owner | None:
-    return read_owner(path.name.removesuffix(_SUFFIX).rpartition("-")[0])
+    return read_owner(path.name.removesuffix(_DONE).removesuffix(_SUFFIX).rpartition("-")[0])
 
 
 def is_finished(path: Path) -> bool:
     """Will nobody write to this file again?"""
+    if path.name.endswith(_DONE):
+        return True
     owner = _owner(path)
     if owner is not None and owner.life != "elsewhere":
         return owner.life == "dead"

@@ -18,15 +18,25 @@ from tests.conftest import SMALL
 from tests.integration.chain import Chain
 
 
-@pytest.fixture
-def chain(finished: Chain, tmp_path: Path) -> Chain:
-    """A finished run over data of its own, not young, that the index knows."""
-    data = tmp_path / "data"
-    shutil.copytree(finished.data, data)
-    for path in data.rglob("*"):
+@pytest.fixture(scope="module")
+def extracted(corpus: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Stage 1 over data of its own that aren't young."""
+    root = tmp_path_factory.mktemp("index")
+    shutil.copytree(corpus, root / "data")
+    for path in (root / "data").rglob("*"):
         os.utime(path, (time.time() - 60, time.time() - 60))
-    shutil.copytree(finished.cache, tmp_path / "cache")
-    found = Chain(data, tmp_path / "cache", tmp_path / "runs" / "run")
+    shutil.copytree(models, root / "cache")
+    found = Chain(root / "data", root / "cache", root / "runs" / "run")
+    assert found.embeddings().exit_code == 0
+    return found
+
+
+@pytest.fixture
+def chain(extracted: Chain, tmp_path: Path) -> Chain:
+    """A copy, with another inode for each file, that the index knows again."""
+    shutil.copytree(extracted.data, tmp_path / "data")
+    shutil.copytree(extracted.cache, tmp_path / "cache")
+    found = Chain(tmp_path / "data", tmp_path / "cache", tmp_path / "runs" / "run")
     assert "nothing to do" in found.embeddings().output
     return found
 
@@ -119,7 +129,8 @@ def test_a_video_that_was_only_touched_is_hashed_once(chain: Chain, monkeypatch:
     assert "nothing to do" in chain.embeddings().output
 
 
-def test_verify_says_where_index_and_file_differ(chain: Chain) -> None:
+def test_verify_says_where_index_and_file_differ(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stage1_embeddings.cache_index.index._MOST_SEGMENTS", 0)
     name = str(chain.manifest()["clips"][0]["id"])
     index = CacheIndex(folder(chain))
     index.keep()

@@ -15,6 +15,13 @@ from stage1_embeddings.cache_index.index import FOLDER, MERGED, CacheIndex
 from stage1_embeddings.cache_index.merged import Merged
 from stage1_embeddings.cache_index.record import Record, begins, from_line, to_line
 
+
+@pytest.fixture
+def merging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes are merged as soon as there are two writers' files."""
+    monkeypatch.setattr(module, "_MOST_SEGMENTS", 1)
+
+
 words = st.text(max_size=20)
 numbers = st.integers(min_value=0, max_value=2**64 - 1)
 seens = st.text(alphabet="0123456789 .srtlabe", max_size=40)
@@ -78,13 +85,15 @@ def test_files_that_changed_or_went_are_not_fresh(tmp_path: Path) -> None:
     assert list(index.fresh(names)) == ["same"]
 
 
+@pytest.mark.usefixtures("merging")
 def test_several_writers_are_merged_and_the_living_kept(tmp_path: Path) -> None:
     one, two, three = (file(tmp_path, name) for name in ("one", "two", "three"))
-    far = tmp_path / FOLDER / "another-host-1-0123abcd.lines"
+    far = tmp_path / FOLDER / "another-000000000000-1-1-1-0123abcd.lines"
     first, second = keeping(tmp_path, one), keeping(tmp_path, two)
     far.write_bytes(to_line(three)[:-5])
     assert set(CacheIndex(tmp_path).fresh(["one", "two", "three"])) == {"one", "two"}, "half a line is none"
     first.close()
+    assert [path.name.endswith(".done.lines") for path in lines_in(tmp_path)].count(True) == 0
     second.close()
     assert far in lines_in(tmp_path) and (tmp_path / FOLDER / MERGED).is_file()
     with far.open("ab") as still_writing:
@@ -94,6 +103,18 @@ def test_several_writers_are_merged_and_the_living_kept(tmp_path: Path) -> None:
     keeping(tmp_path, one).close()
     assert far not in lines_in(tmp_path)
     assert set(CacheIndex(tmp_path).fresh(["one", "two", "three"])) == {"one", "two", "three"}
+
+
+@pytest.mark.usefixtures("merging")
+def test_a_closed_writers_file_is_finished_for_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping(tmp_path, file(tmp_path, "one")).close()
+    (path,) = lines_in(tmp_path)
+    assert path.name.endswith(".done.lines") and not (tmp_path / FOLDER / MERGED).exists()
+    elsewhere = path.rename(path.with_name(f"another-host-{path.name}"))
+    assert list(CacheIndex(tmp_path).fresh(["one"])) == ["one"]
+    monkeypatch.setattr(module, "_MOST_SEGMENTS", 0)
+    keeping(tmp_path, file(tmp_path, "two")).close()
+    assert not elsewhere.exists() and set(CacheIndex(tmp_path).fresh(["one", "two"])) == {"one", "two"}
 
 
 def test_the_last_word_on_a_file_counts(tmp_path: Path) -> None:
@@ -119,6 +140,7 @@ def test_many_waiting_lines_are_merged_elsewhere_by_whoever_only_reads(
     assert set(index.fresh(names)) == set(names) and (tmp_path / FOLDER / MERGED).is_file()
 
 
+@pytest.mark.usefixtures("merging")
 @pytest.mark.parametrize("how", ["garbage", "empty", "cut", "hostile"])
 def test_a_damaged_index_is_made_again(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
     names = [f"clip{number}" for number in range(300)]
