@@ -62,6 +62,7 @@ class Crew:
         self._given: dict[Any, tuple[Clip, _Member]] = {}
         self._started = 0
         self._counted_s = float("-inf")
+        self._told = False
 
     def do(self, clips: Iterator[Clip | None]) -> Iterator[tuple[Clip, Outcome | Failure]]:
         """Every clip and what became of it; clips are asked for when there is somebody to do them.
@@ -114,6 +115,9 @@ class Crew:
         """A station for each place there is, on nodes that have come since, too."""
         if time.monotonic() - self._counted_s < _COUNT_EVERY_S:
             return
+        if self._starting and not self._members and not self._told:
+            self._told = True
+            self._note("Stage 1: Ray has placed no encoders yet; its nodes may be busy. Waiting for it.")
         self._counted_s = time.monotonic()
         wanted = self._cluster.encoders or room(self._ray.nodes(), self._share)
         for _ in range(self._started, wanted):

@@ -162,7 +162,7 @@ class NodeWork(Work):
 
     def stop(self) -> None:
         """End as soon as the step in hand is over."""
-        self._end = self._end or _Stopped()
+        self._end = self._end or Stopped("asked to stop")
         self._thread.join()
 
     def _live(self) -> None:
@@ -170,7 +170,7 @@ class NodeWork(Work):
             self._serve(self._arriving(), 0)
         except BaseException as error:
             self._end = self._end or error
-        self._break_promises(self._end or _Stopped())
+        self._break_promises(self._end or Stopped("asked to stop"))
 
     def _arriving(self) -> Iterator[Clip | None]:
         while self._end is None:
@@ -199,8 +199,8 @@ class NodeWork(Work):
             promise.set_exception(reason)
 
 
-class _Stopped(Exception):
-    """Asked to stop, it did."""
+class Stopped(Exception):
+    """The station was asked to stop before the clip was done."""
 
 
 class _Granted(Claims):

@@ -18,7 +18,7 @@ from common.errors import DataError, MavenError, MediaError, UsageError
 from common.recipe import Recipe
 from stage1_embeddings.cli import main
 from stage1_embeddings.cluster.connection import Share, connect, room, share_of
-from stage1_embeddings.cluster.station import Errand, NodeWork, Outcome, check_node, code_here
+from stage1_embeddings.cluster.station import Errand, NodeWork, Outcome, Stopped, check_node, code_here
 from stage1_embeddings.extract import absolute
 from stage1_embeddings.plan import FeaturePlan
 
@@ -152,6 +152,8 @@ def test_a_station_does_what_it_is_handed(errand: Errand, corpus: Path) -> None:
     assert again.tally.computed == 0 and list(again.tally.done) == [clips[0].id] and not again.log
     assert not (errand.plan.folder / ".claims").exists() and not (errand.plan.folder / "log.jsonl").exists()
     work.stop()
+    with pytest.raises(Stopped, match="asked to stop"):
+        work.add(clips[1]).result(timeout=120)
 
 
 def test_what_ends_a_run_breaks_every_promise(errand: Errand, corpus: Path) -> None:
