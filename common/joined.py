@@ -30,8 +30,9 @@ class _Joined(torch.autograd.Function):
         return torch.cat([part[:size] for part, size in zip(parts, counts, strict=True)])
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        return ctx.world * gradient[ctx.own]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        own: Tensor = ctx.world * gradient[ctx.own]
+        return own
 
 
 class _Summed(torch.autograd.Function):
@@ -44,7 +45,7 @@ class _Summed(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         total = gradient.clone()
         distributed.all_reduce(total)
         return total
@@ -52,9 +53,11 @@ class _Summed(torch.autograd.Function):
 
 def joined(rows: Tensor) -> Tensor:
     """(N, ...) -> the rows of all processes, one process after the other; the gradient as in `rows_of_all`."""
-    return _Joined.apply(rows)
+    together: Tensor = _Joined.apply(rows)  # type: ignore[no-untyped-call]
+    return together
 
 
 def summed(values: Tensor) -> Tensor:
     """The sum over all processes, in each of them."""
-    return _Summed.apply(values)
+    total: Tensor = _Summed.apply(values)  # type: ignore[no-untyped-call]
+    return total

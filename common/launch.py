@@ -27,7 +27,8 @@ def main(processes: int, module: str, words: tuple[str, ...]) -> None:
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     try:
-        run(parse_args(["--standalone", f"--nproc-per-node={processes}", "-m", "--", module, *words]))
+        own = ["--standalone", f"--nproc-per-node={processes}", "-m", "--"]
+        run(parse_args([*own, module, *words]))  # type: ignore[no-untyped-call]
     except SignalException:
         raise SystemExit(INTERRUPTED) from None
     except ChildFailedError as error:

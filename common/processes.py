@@ -176,7 +176,7 @@ def says_the_error() -> bool:
     """Is this the process that says what ended them all? The one that asks first; each where that can't be known."""
     if not several():
         return True
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     for _ in range(_TRIES):
         with contextlib.suppress(KeyError, ValueError, RuntimeError):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from accelerate.data_loader import SeedableRandomSampler
 from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler, Sampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler
 
 from common import processes
 from common.schema import NO_EMOTION
@@ -73,7 +73,7 @@ class WholeBatches(Sampler[Part]):
         return len(range(processes.index(), math.ceil(self.items / self.batch_size), processes.count()))
 
 
-class Batches:
+class Batches(Dataset[dict[str, Any]]):
     """A map-style data set of collated batches, by `Part`."""
 
     def __init__(self, data: Any, collate: Callable[[Any], dict[str, Any]]) -> None:
@@ -102,8 +102,8 @@ class PartsLoader(DataLoader[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch comes: its order follows from it."""
-        sampler = getattr(self.sampler, "sampler", None)
-        if hasattr(sampler, "set_epoch"):
+        sampler: Any = getattr(self.sampler, "sampler", None)
+        if isinstance(sampler, SeedableRandomSampler):
             sampler.set_epoch(epoch)
 
 
