@@ -1,4 +1,4 @@
-"""Pages show what strangers wrote as text, and load nothing. Each kind of page has its own such test in tests/stage3."""
+"""Pages show what strangers wrote as text, and load nothing. Each kind of page has its own such test in stage3."""
 
 from __future__ import annotations
 
