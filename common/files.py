@@ -27,7 +27,8 @@ _ASKING = threading.Lock()
 #: What Windows takes for a device, whatever follows the first dot.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
-_NAME_CURE = "Rename it: at most 200 bytes, no leading dot, slash or invisible sign, and no device such as con or nul."
+#: What to do about a name that `safe_name` refuses.
+NAME_CURE = "Rename it: at most 200 bytes, no leading dot, slash or invisible sign, and no device such as con or nul."
 
 
 @contextlib.contextmanager
@@ -109,7 +110,7 @@ def safe_name(name: str, source: Path) -> str:
     """
     bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(os.fsencode(name)) > 200
     if bad or not name.isprintable() or _DEVICE.fullmatch(name):
-        raise DataError(f"{shortened(str(source), 400)} can't name a clip.", _NAME_CURE)
+        raise DataError(f"{shortened(str(source), 400)} can't name a clip.", NAME_CURE)
     return name
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from common.datasets import affwild2, emobank, folder
 from common.datasets.survey import Finding, Survey, clip_findings
 from common.errors import DataError, UsageError
-from common.files import one_at_a_time, safe_name
+from common.files import NAME_CURE, one_at_a_time, safe_name
 from common.manifest import Clip, Protocol
 from common.schema import Modality
 
@@ -123,5 +123,4 @@ def _bad_names(data: Path) -> Iterator[Finding]:
         try:
             safe_name(relative.name if path.is_dir() else "__".join(relative.with_suffix("").parts), path)
         except DataError:
-            cure = "Rename it: printable signs, at most 200 bytes, no leading dot."
-            yield Finding("refused", "names", f"{str(path)!r} can't name a clip.", cure)
+            yield Finding("refused", "names", f"{str(path)!r} can't name a clip.", NAME_CURE)

@@ -30,7 +30,7 @@ from common.datasets.annotations import fit_to_frames, read_annotation
 from common.datasets.folder import VIDEO_SUFFIXES, is_crops, natural
 from common.datasets.survey import Finding, Survey, clip_findings
 from common.errors import DataError
-from common.files import safe_name
+from common.files import NAME_CURE, safe_name
 from common.manifest import Clip
 from common.schema import Split
 
@@ -136,7 +136,7 @@ class _People:
             safe_name(name, annotation or source)
         except DataError:
             text = f"{str(annotation or source)!r} can't name a clip."
-            self._add("refused", "names", text, "Rename it: printable signs, at most 200 bytes, no leading dot.")
+            self._add("refused", "names", text, NAME_CURE)
             return None
         return Clip(name, source, split, annotation, crops, self._side(name, known) if video else None)
 

@@ -1,7 +1,8 @@
 """What needs torch, in a process of its own: networks, device, decoders, and a small run through the three stages.
 
-    python -m common.doctor.child '{"device": "cpu", ...}'
+    python -m common.doctor.child [stages]
 
+What is asked comes as a line of JSON on stdin, once the libraries are imported: that takes longer than all the rest.
 A library that crashes, or a driver that hangs, takes this process with it and not the doctor, who knows from the last
 line what was being done. One JSON object a line goes to stdout; what the stages print is kept and its end told.
 """
@@ -34,7 +35,6 @@ _TAIL_LINES = 6
 
 
 def main() -> None:
-    asked = json.loads(sys.argv[1])
     out = sys.stdout
 
     def tell(**values: Any) -> None:
@@ -51,8 +51,11 @@ def main() -> None:
     began_s = time.perf_counter()
     tell(begin="imports")
     with contextlib.suppress(ImportError, OSError):  # what is wrong with them is said below
-        _import_libraries(all_of_them=asked["folder"] is not None)
+        _import_libraries(all_of_them="stages" in sys.argv[1:])
     tell(imports=time.perf_counter() - began_s)
+    asked = json.loads(sys.stdin.readline() or "null")
+    if asked is None:
+        return  # the doctor is gone
     noise = io.StringIO()
     with contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
         look("codecs", networks.codecs)

@@ -11,24 +11,27 @@ from __future__ import annotations
 import functools
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from common.command import INTERRUPTED, debug_option, recipe_options
-from common.doctor import machine, models, places, room, selftest
+from common.doctor import selftest
 from common.doctor.check import Check, looked_at, python
 from common.doctor.found import Found
 from common.doctor.screen import screen, show
 from common.errors import MavenError, UsageError
 from common.provenance import provenance
-from common.recipe import Recipe, load_recipe
 from common.storage.address import CACHE_FOLDER, DATA_PATH
+
+if TYPE_CHECKING:
+    from common.recipe import Recipe  # here and below: the child starts before what is slow to import
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,9 +66,13 @@ def main(
     a run with a network would fetch it.
     """
     began_s = time.perf_counter()
+    child = selftest.start(stages=not no_self_test, fetching=fetch)
     try:
+        from common.doctor import models
+        from common.recipe import load_recipe
+
         settings = load_recipe(recipe, overrides)
-        checks = examine(settings, data, cache, device, self_test=not no_self_test, fetching=fetch)
+        checks = examine(settings, data, cache, device, child, self_test=not no_self_test, fetching=fetch)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except MavenError as error:
@@ -73,6 +80,10 @@ def main(
             raise
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
     fetching = _fetch_command(recipe, overrides)
     checks = [models.with_cure(check, fetching) for check in checks]
     about = f"recipe {settings.name}" + (f" on {data}" if data else "")
@@ -94,7 +105,14 @@ def _fetch_command(recipe: str, overrides: tuple[str, ...]) -> str:
 
 
 def examine(
-    recipe: Recipe, data: Path | None, cache: Path, device: str, *, self_test: bool, fetching: bool = False
+    recipe: Recipe,
+    data: Path | None,
+    cache: Path,
+    device: str,
+    child: subprocess.Popen[str],
+    *,
+    self_test: bool,
+    fetching: bool = False,
 ) -> list[Check]:
     """Look at everything; in the order of the screen.
 
@@ -107,7 +125,7 @@ def examine(
         raise UsageError(f"There is nothing at {data}.", "Give --data the path of a folder, a video or a table.")
     scratch = _scratch()
     folder = scratch if self_test else None
-    child = selftest.start(recipe, device, folder, fetching=fetching)
+    selftest.ask(child, recipe, device, folder, fetching=fetching)
     try:
         checks = []
         if folder is not None:
@@ -119,9 +137,6 @@ def examine(
         checks += _here(recipe, data, cache, scratch, Found(fetching))
         checks += selftest.result(child, None if fetching else selftest.PATIENCE_S)
     finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
     order = {name: place for place, name in enumerate(("torch", "device", "precision"))}
@@ -138,6 +153,8 @@ def _scratch() -> Path | None:
 
 def _here(recipe: Recipe, data: Path | None, cache: Path, scratch: Path | None, found: Found) -> list[Check]:
     """All that needs no torch."""
+    from common.doctor import machine, models, places, room
+
     checks: list[Check] = []
     for look in (machine.system, machine.python, machine.packages, machine.tools):
         checks += looked_at(machine.SECTION, look.__name__, look)

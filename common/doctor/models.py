@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -15,9 +14,9 @@ from typing import Any, Literal
 
 from common.doctor.check import Check, in_a_line
 from common.doctor.found import Found
+from common.doctor.surroundings import environment
 from common.errors import ModelError
 from common.models import Pretrained, fetch, find
-from common.provenance import PROJECT
 from common.recipe import Recipe, Stage1
 from common.schema import MODALITIES
 from common.sizes import in_bytes
@@ -174,10 +173,3 @@ def with_cure(check: Check, command: str) -> Check:
     if check.state != "missing" or check.cure:
         return check
     return replace(check, cure="A run fetches it if it reaches the network. To have it now:", command=command)
-
-
-def environment(*, offline: bool = True) -> dict[str, str]:
-    """The environment of a child process: finds the project, and asks no network where ``offline``."""
-    paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    values = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8"}
-    return values | ({"HF_HUB_OFFLINE": "1"} if offline else {})

@@ -13,6 +13,7 @@ from common.datasets import survey_dataset
 from common.doctor.check import Check, in_a_line
 from common.doctor.found import DataSize, Found
 from common.doctor.places import nearest_folder
+from common.errors import MavenError
 from common.manifest import Clip
 from common.recipe import Recipe
 from common.schema import FEATURE_DTYPE, LANDMARKS, MODALITIES, REFINED_DTYPE
@@ -90,8 +91,9 @@ def _probed(sources: Sequence[Path]) -> tuple[int, float, int, str]:
     for path in chosen:
         try:
             count, length_s = _by_header(path)
-        except (OSError, ValueError) as error:
-            broken, first = broken + 1, first or f"{path.name}: {in_a_line(error)}"
+        except (MavenError, OSError, ValueError) as error:
+            said = error.problem if isinstance(error, MavenError) else f"{path.name}: {in_a_line(error)}"
+            broken, first = broken + 1, first or in_a_line(said)
             continue
         frames, seconds = frames + count, seconds + length_s
     share = len(sources) / len(chosen) if chosen else 1.0

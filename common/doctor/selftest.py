@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.doctor.check import Check, in_a_line
-from common.doctor.models import environment
-from common.recipe import Recipe
+from common.doctor.surroundings import environment
+
+if TYPE_CHECKING:
+    from common.recipe import Recipe  # slow to import, and the child is to start first
 
 SECTION = "self-test"
 
@@ -33,8 +35,23 @@ _STAGES = {
 _REPORT = "If the lines above don't explain it, report this screen."
 
 
-def start(recipe: Recipe, device: str, folder: Path | None, *, fetching: bool) -> subprocess.Popen[str]:
-    """Start the child.
+def start(*, stages: bool, fetching: bool) -> subprocess.Popen[str]:
+    """Start the child. It imports what it will need, most of the time that it takes, and waits for `ask`.
+
+    Parameters
+    ----------
+    stages : is there to be a small run?
+    fetching : may it reach the network?
+    """
+    command = [sys.executable, "-m", "common.doctor.child", *(["stages"] if stages else [])]
+    pipe, surroundings = subprocess.PIPE, environment(offline=not fetching)
+    return subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8", errors="replace", env=surroundings
+    )
+
+
+def ask(child: subprocess.Popen[str], recipe: Recipe, device: str, folder: Path | None, *, fetching: bool) -> None:
+    """Say what is to be looked at.
 
     Parameters
     ----------
@@ -59,11 +76,14 @@ def start(recipe: Recipe, device: str, folder: Path | None, *, fetching: bool) -
         "fetching": fetching,
         "folder": None if folder is None else str(folder),
     }
-    command = [sys.executable, "-m", "common.doctor.child", json.dumps(asked)]
-    pipe, surroundings = subprocess.PIPE, environment(offline=not fetching)
-    return subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8", errors="replace", env=surroundings
-    )
+    _tell(child, json.dumps(asked))
+
+
+def _tell(child: subprocess.Popen[str], line: str) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it has died, which `result` says
+        child.stdin.write(f"{line}\n")
+        child.stdin.flush()
 
 
 def draw_clips(folder: Path, child: subprocess.Popen[str]) -> Iterator[Check]:
@@ -73,10 +93,7 @@ def draw_clips(folder: Path, child: subprocess.Popen[str]) -> Iterator[Check]:
     began_s = time.perf_counter()
     render_corpus(folder / "corpus", clips=_CLIPS, seconds=_LENGTH_S, size_px=_SIZE_PX)
     seconds = time.perf_counter() - began_s
-    assert child.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it has died, which `result` says
-        child.stdin.write("go\n")
-        child.stdin.flush()
+    _tell(child, "go")
     yield Check(
         SECTION, "clips", "ok", f"three of a second, drawn and spoken: {seconds:.1f} s", facts={"seconds": seconds}
     )

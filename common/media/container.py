@@ -48,8 +48,11 @@ def opened(path: Path, limits: Decode | None = None) -> Iterator[Any]:
         options = {"protocol_whitelist": "file", "format_whitelist": _formats()}
         container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
+        # What FFmpeg says of a form that isn't among `_formats`.
+        other = isinstance(error, av.error.ArgumentError)
+        reason = "its form is none that is followed here, such as a list of files" if other else error.strerror
         raise MediaError(
-            f"{path} can't be read as a video: {error.strerror}.",
+            f"{path} can't be read as a video: {reason}.",
             "Check that it plays and is complete; fetch or convert it again (ffmpeg -i in -c:v libx264 out.mp4).",
         ) from None
     with container:

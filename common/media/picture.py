@@ -43,8 +43,9 @@ def decoded(content: bytes | npt.NDArray[np.uint8], path: Path, max_pixels: int)
     import cv2
     from PIL import Image
 
+    content = bytes(content)
     try:
-        with Image.open(io.BytesIO(memoryview(content)), formats=_FORMS) as header:
+        with Image.open(io.BytesIO(content), formats=_FORMS) as header:
             width_px, height_px = header.size
     except Image.DecompressionBombError:
         width_px = height_px = 1 << 20  # by Pillow's own limit, which is above a hundred million pixels

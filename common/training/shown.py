@@ -126,8 +126,9 @@ class Curves(TrainerCallback):
             self._draw_from_s = self._clock() + _DRAW_EVERY_S
 
     def close(self) -> None:
-        """Draw the last state, unless it is drawn; nothing where no epoch came to its end."""
-        self._draw()
+        """Draw the last state, unless it is drawn; nothing of a training that ended within seconds after one epoch."""
+        if max(map(len, [by_epoch(self._log), *self._before.values()])) > 1:
+            self._draw()
 
     def _draw(self) -> None:
         history = by_epoch(self._log)

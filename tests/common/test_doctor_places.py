@@ -148,7 +148,8 @@ def test_a_stage_that_fails_is_named_with_its_message() -> None:
 def test_the_real_child_names_the_stage_that_fails(tmp_path: Path) -> None:
     from common.recipe import load_recipe
 
-    working = selftest.start(load_recipe("demo"), "cpu", tmp_path, fetching=False)
+    working = selftest.start(stages=True, fetching=False)
+    selftest.ask(working, load_recipe("demo"), "cpu", tmp_path, fetching=False)
     corpus = tmp_path / "corpus"
     corpus.write_text("no clips here")
     assert working.stdin is not None

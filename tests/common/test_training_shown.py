@@ -146,9 +146,11 @@ def test_a_training_that_fails_is_seen_up_to_there(tmp_path: Path, monkeypatch: 
     assert [row["epoch"] for row in history_so_far(tmp_path)["Stage 2"]] == [1, 2]
 
 
-def test_nothing_is_drawn_of_a_training_without_an_epoch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_nothing_is_drawn_of_a_training_without_a_second_epoch(tmp_path: Path, epochs: int) -> None:
     curves = Curves(Shown(tmp_path, "fusion", {}))
-    curves.on_train_begin(None, type("State", (), {"log_history": []})(), None)
+    log = [{"epoch": epoch, "loss": 1.0} for epoch in range(1, epochs + 1)]
+    curves.on_train_begin(None, type("State", (), {"log_history": log})(), None)
     curves.close()
     assert not (tmp_path / "curves.png").exists()
 
