@@ -34,16 +34,28 @@ def save_model(folder: Path, model: Any, record: Mapping[str, Any]) -> None:
     The record also says how many processes trained it.
     """
     with written_whole(folder) as partial:
-        quiet()
-        try:
-            model.save_pretrained(partial)
-        except Exception as error:
-            if (failure := not_written(error, folder)) is None:
-                raise
-            raise failure from error
+        save_weights(model, partial, named=folder)
         files = {path.name: sha256(path) for path in sorted(partial.iterdir())}
         known = {"weights_sha256": files[WEIGHTS], "files_sha256": files, "processes": processes.count()}
         write_sealed(partial / RECORD, {**record, **known, **provenance()})
+
+
+def save_weights(model: Any, folder: Path, *, named: Path | None = None) -> None:
+    """``save_pretrained`` into ``folder``; ``named`` is its name in messages, where it is a temporary sibling.
+
+    Raises
+    ------
+    CacheError
+        If it can't be written.
+    """
+    quiet()
+    try:
+        model.save_pretrained(folder)
+    except Exception as error:
+        failure = not_written(error, named or folder)
+        if failure is None:
+            raise
+        raise failure from error
 
 
 def not_written(error: Exception, folder: Path) -> CacheError | None:

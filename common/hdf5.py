@@ -73,6 +73,9 @@ def check_version(file: ClipFile, path: Path) -> None:
 def attributes_of(file: ClipFile, path: Path) -> dict[str, Any]:
     check_version(file, path)
     values = file.attributes()
+    noted = values.pop("crc32", None)
+    if noted is not None and noted != _crc32_of(values):
+        raise CacheError(f"{path}: its attributes don't match their checksum.", CURE)
     for name in values.pop(AS_JSON, ()):
         text = values[str(name)]
         if len(text) > _MOST_JSON:
@@ -81,12 +84,33 @@ def attributes_of(file: ClipFile, path: Path) -> dict[str, Any]:
     return values
 
 
+def seal_attributes(file: h5py.File) -> None:
+    """Note the CRC-32 of all attributes, the last thing that is written: HDF5 itself doesn't check them."""
+    values = {key: value.item() if isinstance(value, np.generic) else value for key, value in file.attrs.items()}
+    file.attrs["crc32"] = _crc32_of(values)
+
+
+def _crc32_of(attributes: dict[str, Any]) -> int:
+    plain = {key: list(value) if isinstance(value, np.ndarray) else value for key, value in attributes.items()}
+    return zlib.crc32(json.dumps(plain, sort_keys=True, default=str).encode())
+
+
 def values_of(dataset: h5py.Dataset) -> Array | list[str]:
     return texts_of(dataset) if h5py.check_string_dtype(dataset.dtype) is not None else np.asarray(dataset[()])
 
 
 def texts_of(dataset: h5py.Dataset) -> list[str]:
     return [str(text) for text in dataset.asstr()[()]]
+
+
+def write_texts(file: h5py.File, name: str, values: list[str]) -> None:
+    """Strings, with the CRC-32 of all of them."""
+    dataset = file.create_dataset(name, data=np.asarray(values, dtype=object), dtype=h5py.string_dtype())
+    dataset.attrs["crc32"] = _crc32_texts(values)
+
+
+def _crc32_texts(values: list[str]) -> int:
+    return zlib.crc32("\0".join(values).encode())
 
 
 def write_rows(file: h5py.File, name: str, values: Rows | Array) -> None:
@@ -108,6 +132,8 @@ def _crc32(values: Array, before: int = 0) -> int:
 
 
 def _crc32_stored(dataset: h5py.Dataset) -> int:
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return _crc32_texts(texts_of(dataset))
     check = 0
     for start, stop in stretches(dataset.shape):
         check = _crc32(np.ascontiguousarray(dataset[start:stop]), check)

@@ -11,7 +11,8 @@ from common.errors import CacheError
 from common.files import as_json, write_text
 from common.outside_text import json_of
 
-_SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n$')
+#: Its last line, even where that is what was damaged.
+_SEAL = re.compile(rb',\n  "(.{6})": "(.{64})"\n}\n$')
 
 
 def write_sealed(path: Path, values: dict[str, Any]) -> None:
@@ -33,7 +34,7 @@ def read_sealed(path: Path, *, cure: str) -> Any:
     """
     content = path.read_bytes()
     seal = _SEAL.search(content)
-    if seal and hashlib.sha256(content[: seal.start()]).hexdigest() != seal[1].decode():
+    if seal and seal.groups() != (b"sha256", hashlib.sha256(content[: seal.start()]).hexdigest().encode()):
         raise CacheError(f"{path} doesn't match its checksum: it is damaged, or was changed by hand.", cure)
     values = json_of(content.decode("utf-8"))
     if isinstance(values, dict):

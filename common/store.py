@@ -27,9 +27,11 @@ from common.hdf5 import (
     check_sums,
     check_version,
     opened,
+    seal_attributes,
     texts_of,
     values_of,
     write_rows,
+    write_texts,
 )
 from common.rows import Array, Rows
 from common.schema import EMOTION, SCHEMA_VERSION, VALENCE, WORD_SPEAKER, WORD_TEXT
@@ -90,13 +92,14 @@ def write_clip(path: Path, arrays: Mapping[str, Rows | Array | list[str]], attri
         with h5py.File(partial, "w", libver="latest", locking=False) as file:
             for name, values in arrays.items():
                 if isinstance(values, list):
-                    file.create_dataset(name, data=np.asarray(values, dtype=object), dtype=h5py.string_dtype())
+                    write_texts(file, name, values)
                 else:
                     write_rows(file, name, values)
             for name, value in attributes.items():
                 file.attrs[name] = value if isinstance(value, str | int | float) else json.dumps(value)
             file.attrs[AS_JSON] = sorted(n for n, v in attributes.items() if not isinstance(v, str | int | float))
             file.attrs["schema_version"] = SCHEMA_VERSION
+            seal_attributes(file)
         validate(partial, named=path)
 
 
@@ -150,7 +153,9 @@ def read_texts(path: Path) -> dict[str, list[str]]:
     """What is said in a clip, and by whom, where it says so: datasets of strings by name."""
     with opened(path) as file:
         check_version(file, path)
-        return {name: texts_of(file[name]) for name in (WORD_TEXT, WORD_SPEAKER) if name in file}
+        names = tuple(name for name in (WORD_TEXT, WORD_SPEAKER) if name in file)
+        check_sums(file, path, names)
+        return {name: texts_of(file[name]) for name in names}
 
 
 @dataclass(frozen=True)

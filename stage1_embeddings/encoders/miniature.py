@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.artefacts import save_weights
 from common.files import one_at_a_time, written_whole
 from common.models import quiet
 from common.schema import Modality
@@ -97,7 +98,7 @@ def _save(build: Callable[[], Any], folder: Path) -> None:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        build().eval().save_pretrained(folder)
+        save_weights(build().eval(), folder)
 
 
 def _write_preprocessor(folder: Path, values: dict[str, Any]) -> None:

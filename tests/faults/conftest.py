@@ -25,11 +25,29 @@ os.environ["FAULTS_SEED"] = str(SEED)  # the same in every process of this sessi
 REPORT = HERE.parent.parent / "runs" / "faults"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+#: Below this, a case of each test is drawn: what a change is checked with in about a minute.
+EVERY_CASE = 50
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.faults)
             item.add_marker(pytest.mark.timeout(3000))
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    if COUNT < EVERY_CASE:
+        drawn = {random.Random(f"{SEED} {name}").choice(some) for name, some in cases.items()}
+        left = [item for some in cases.values() for item in some if item not in drawn]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:  # at once, as the whole takes minutes
+        REPORT.mkdir(parents=True, exist_ok=True)
+        with (REPORT / "failed.txt").open("a") as file:
+            file.write(f"{report.nodeid}\n{report.longreprtext[-6000:]}\n\n")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -66,7 +66,7 @@ def _fsync(nth: Nth) -> None:
 
 
 def _mkdir(nth: Nth) -> None:
-    _before(os, "mkdir", lambda path, *_, **__: nth(path))
+    _before(os, "mkdir", lambda path, *_, **__: None if os.path.exists(path) else nth(path))  # noqa: PTH110
 
 
 def _write(nth: Nth) -> None:

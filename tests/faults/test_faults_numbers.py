@@ -57,7 +57,7 @@ def test_numbers_that_cannot_be_are_refused_by_name(
         where = f"{value} in /{dataset} of {path.name} at {at}"
         child = undisturbed.forks.run(place.commands(stage))
         check_said(found, child, where, codes=[1], wanted=rf"{path.name}: /{dataset} isn't .* at frame {at}\..*elete")
-        check_clean(found, undisturbed, where)
+        found.count("lost", place.partials(), where)
         found.count("different", [part for part in ("fusion", "head") if _trained(place, stage, part)], where)
     found.require()
 
@@ -104,10 +104,11 @@ def test_a_gradient_or_loss_that_is_no_number_ends_training_at_its_step(
     stage: str, undisturbed: Undisturbed, row: Callable[[str, str], Row]
 ) -> None:
     found, place = row(stage, "NaN in a gradient or loss"), undisturbed.place
-    rate = f"{stage.replace(' ', '')}.training.learning_rate=1e30"
+    training = f"{stage.replace(' ', '')}.training"
+    steep = (f"{training}.learning_rate=1e30", f"{training}.batch_size=4")
     for where, settings, fault, wanted in (
         ("a gradient", (), partial(gradient_is_nan, 2), r"The gradient is nan at step 2, in a batch of \S"),
-        ("a loss", (rate,), None, r"The (gradient|loss) is (nan|inf) at step \d, in a batch of \S"),
+        ("a loss", steep, None, r"The (gradient|loss) is (nan|inf) at step \d, in a batch of \S"),
     ):
         undisturbed.before(stage)
         child = undisturbed.forks.run(place.commands(stage, *settings), fault)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import random
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -86,7 +87,9 @@ def test_a_disk_that_fills_up(
     for number in range(tries):
         size = base + int((full - base) * (number + rng.random()) / tries)
         undisturbed.before(stage)
-        kept = place.root.rename(place.root.with_name("kept"))
+        kept = place.root.with_name("kept")
+        shutil.rmtree(kept, ignore_errors=True)
+        place.root.rename(kept)
         with small_disk(place.root, size):
             subprocess.run(["cp", "-a", f"{kept}/.", str(place.root)], check=True)
             child = undisturbed.forks.run(place.commands(stage))
