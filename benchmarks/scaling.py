@@ -142,7 +142,7 @@ def main(clips: int, folder: Path | None, quick: bool, part: str | None) -> None
             for one in PARTS:
                 costs = found.setdefault(str(one.__doc__).rstrip("."), {})
                 costs[count] = alone(one, places, count)
-                print("\n".join(lines(str(one.__doc__), {count: costs[count]})), flush=True)
+                print("\n".join(lines(str(one.__doc__).rstrip("."), {count: costs[count]})), flush=True)
             shutil.rmtree(root)
             Path(root).mkdir()
     for what, costs in found.items():
