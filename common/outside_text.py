@@ -97,7 +97,7 @@ def yaml_of(text: str) -> Any:
         raise ValueError("it is nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(in_a_line(error, 400)) from error
-    except (AttributeError, KeyError, TypeError, OverflowError) as error:  # PyYAML's, of `!!bool x` and the like
+    except (AttributeError, LookupError, TypeError, OverflowError) as error:  # PyYAML's, of `!!bool x` and the like
         raise ValueError("a value isn't of the type that its tag names") from error
     return values
 

@@ -25,7 +25,8 @@ from tests.fuzz.test_fuzz import TARGETS
 from tests.fuzz.transcripts import WHISPER
 
 BY_NAME = {target.name: target for target in TARGETS}
-DEEP = "[" * 9999 + "]" * 9999
+DEEP = "[" * 9999 + "]" * 9999  # JSON
+DEEP_YAML = "- " * 9999
 
 
 def archive(parts: dict[str, bytes]) -> bytes:
@@ -73,8 +74,9 @@ def header(text: str) -> bytes:
         ("recipe", WHOLE.replace("seed: 7", "seed: 2024-13-99").encode(), "isn't valid YAML: month must be"),
         ("recipe", WHOLE.replace("seed: 7", f"seed: {HUGE}").encode(), "isn't valid YAML: Exceeds the limit"),
         ("recipe", WHOLE.replace("seed: 7", "seed: !!bool x").encode(), "isn't of the type that its tag names"),
+        ("recipe", WHOLE.replace("seed: 7", "seed: !!int").encode(), "isn't of the type that its tag names"),
         ("recipe", WHOLE.replace("seed: 7", "seed: !!timestamp x").encode(), "isn't of the type that its tag names"),
-        ("recipe", WHOLE.replace("seed: 7", f"seed: {DEEP}").encode(), "nested too deeply"),
+        ("recipe", WHOLE.replace("seed: 7", f"seed:\n  {DEEP_YAML}x").encode(), "nested too deeply"),
         ("recipe", WHOLE.replace("seed: 7", "seed: &x {a: *x}").encode(), "an alias stands inside"),
         ("recipe", WHOLE.replace("seed: 7", f"seed: {LAUGHS}").encode(), "more than 100,000 values"),
         ("recipe", WHOLE.replace("seed: 7", f"seed: {MAPS}").encode(), "more than 100,000 values"),
@@ -84,7 +86,7 @@ def header(text: str) -> bytes:
         ("recipe", f"base: {'y' * 5000}\n".encode(), "There is no recipe called"),
         ("recipe", b'base: "\\ud800/x.yaml"\n', r"There is no recipe at .*\\ud800/x.yaml"),
         ("--set", ["seed=2024-13-99"], "isn't valid YAML"),
-        ("--set", [f"seed={DEEP}"], "isn't valid YAML"),
+        ("--set", [f"seed={DEEP_YAML}"], "isn't valid YAML"),
         ("--set", [f"{'x' * 9999}=1"], r"x\.\.\.: isn't a setting"),
         ("--recipe", "x" * 5000, "There is no recipe called"),
         ("--shard", "٣/٤", "isn't i/n"),
@@ -93,6 +95,7 @@ def header(text: str) -> bytes:
         ("table.yaml", SPEC.format(file="table.csv").replace("who", "2024-13-99").encode(), "isn't valid YAML"),
         ("table.yaml", SPEC.format(file="table.csv").replace("face", "!!bool x").encode(), "isn't valid YAML"),
         ("table.yaml", SPEC.format(file="x" * 5000).encode(), "table"),
+        ("table.yaml", SPEC.format(file="table.csv").replace("face", "x" * 5000).encode(), "longer than 200"),
         ("table.xlsx", xlsx('<row r="2"', '<row r="99999999999999999999"'), "row"),
         ("table.npz", npz(face=header("(((")), "can't be read as .npz"),
         ("table.npz", npz(face=header("{'descr': '<f8', 'fortran_order': False, 'shape': (4, 2), }")), "holds less"),

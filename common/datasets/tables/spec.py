@@ -41,6 +41,10 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 
 
+#: No column or class has a longer name.
+LONGEST_NAME = 200
+
+
 @dataclass(frozen=True)
 class Layout:
     """Which columns are what.
@@ -118,6 +122,10 @@ class TableSpec(Section):
         twice = sorted({name for name in features if features.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} is named twice among visual, audio and text")
+        named = (*features, *filter(None, (self.utterance, self.label, *(getattr(self, role) for role in ROLES))))
+        long = [name for name in (*named, *self.classes) if len(name) > LONGEST_NAME]
+        if long:
+            raise ValueError(f"{shortened(long[0])} is longer than {LONGEST_NAME} characters")
         if self.label in features:
             raise ValueError(f"{self.label} is the label, and among the features")
         return self
