@@ -87,7 +87,7 @@ def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path: Path, shap
     path = tmp_path / "table.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", npy(shape, bytes(64)))
-    with pytest.raises(DataError, match=r"table.npz: the column x claims to be \(10+.*, in 64 bytes"):
+    with pytest.raises(DataError, match=r"table.npz: the column x is \(10+.* by its header, and holds less"):
         Npz(path, ["x"], tmp_path)
 
 
@@ -205,5 +205,5 @@ def test_aliases_that_repeat_each_other_are_refused(tmp_path: Path) -> None:
     path.write_text("a: &a {b: *a}\n")
     with pytest.raises(RecipeError, match="an alias stands inside what it stands for"):
         load_recipe(str(path))
-    with pytest.raises(RecipeError, match="--set name.*an alias stands inside"):
+    with pytest.raises(RecipeError, match="--set .*name=&a.*isn't valid YAML"):
         load_recipe("demo", ("name=&a [*a]",))

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from common.clip_log import ClipLog
 from common.datasets import affwild2, folder, survey_dataset
 from common.errors import CacheError, DataError
 from common.files import append_line, one_at_a_time, safe_name, write_text
-from common.manifest import MANIFEST, CachedClip, ClipLog, Manifest, read_manifest, write_manifest
+from common.manifest import MANIFEST, CachedClip, Manifest, read_manifest, write_manifest
 from common.store import read_attributes
 from stage1_embeddings.plan import tracks_in
 from stage3_mlp.views.view import _Cached
@@ -103,6 +104,7 @@ def test_a_clip_doesn_t_choose_where_its_page_is_written(tmp_path: Path) -> None
     path = whole_clip(tmp_path / "talk.h5")
     with h5py.File(path, "a") as file:
         file.attrs["video"] = "../../../home"
+        del file.attrs["crc32"]  # a stranger's would fit
     with pytest.raises(DataError, match=r"talk.h5' can't name a clip"):
         _Cached(path, "").video  # noqa: B018  it is looked up
 
@@ -112,7 +114,7 @@ def test_writing_follows_no_link(tmp_path: Path) -> None:
     private.write_text("mine\n")
     cache = tmp_path / "cache"
     cache.mkdir()
-    for name in ("talk.h5", "page.html", "log.jsonl", "list.jsonl", ".talk.lock"):
+    for name in ("talk.h5", "page.html", ClipLog(cache).path.name, "list.jsonl", ".talk.claim"):
         (cache / name).symlink_to(private)
     assert read_attributes(whole_clip(cache / "talk.h5"))["clip"] == "talk"
     write_text(cache / "page.html", "page")
