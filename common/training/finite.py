@@ -36,9 +36,12 @@ class Numbered:
         return {**self._data[index], ITEM: index}
 
     def __getitems__(self, indices: list[int]) -> Any:
-        if hasattr(self._data, "__getitems__"):
-            return {**self._data.__getitems__(indices), ITEM: np.array(indices)}
-        return [self[index] for index in indices]
+        if not hasattr(self._data, "__getitems__"):
+            return [self[index] for index in indices]
+        items = self._data.__getitems__(indices)
+        if isinstance(items, dict):  # a batch already
+            return {**items, ITEM: np.array(indices)}
+        return [{**item, ITEM: index} for item, index in zip(items, indices, strict=True)]
 
     def named(self, items: list[int]) -> str:
         """The clips of some items, ``a, b and 3 more``; empty where the data set doesn't know."""
