@@ -118,7 +118,8 @@ def remove(spare: Iterable[Spare]) -> list[str]:
             emptied[item.path.parent] = None
         except OSError as error:
             problems.append(f"{item.path} can't be removed: {error.strerror}.")
-    for folder in [*emptied, *dict.fromkeys(folder.parent for folder in emptied)]:
+    inside = [folder / name for folder in emptied for name in _INSIDE]  # claims leave theirs empty
+    for folder in dict.fromkeys([*inside, *emptied, *(folder.parent for folder in emptied)]):
         if _is_ours(folder) and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     return problems

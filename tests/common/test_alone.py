@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 from common.alone import alone
 from common.command import StageGroup
+from common.owner import this_process
 
 
 def test_a_second_process_waits_and_says_so(tmp_path: Path) -> None:
@@ -35,16 +37,13 @@ def test_the_processes_of_one_training_do_not_wait_for_each_other(
     said: list[str] = []
     with alone(tmp_path / "fusion", said.append):
         monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
         with alone(tmp_path / "fusion", said.append):
             assert not said
 
 
 def test_halves_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    import socket
-
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    half = tmp_path / f".fusion.partial-{socket.gethostname()}-{ended.pid}"
+    half = tmp_path / f".fusion.partial-{replace(this_process(), process=999999999)}"
     half.mkdir()
     with alone(tmp_path / "fusion", print):
         assert not half.exists()

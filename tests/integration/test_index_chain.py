@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import h5py
 import pytest
 from click.testing import CliRunner
 
+from common.manifest import read_manifest, write_manifest
 from stage1_embeddings.cache_index.index import FOLDER, CacheIndex
 from stage1_embeddings.cli import main as stage1
 from tests.conftest import SMALL
@@ -148,9 +150,7 @@ def test_verify_says_where_index_and_file_differ(chain: Chain, monkeypatch: pyte
 def test_prune_takes_the_index_with_its_folder(chain: Chain) -> None:
     place = folder(chain)
     other = chain.run.parent / "other"
-    other.mkdir()
-    manifest = (chain.run / "manifest.json").read_text().replace(place.name, "0" * 16)
-    (other / "manifest.json").write_text(manifest)
+    write_manifest(other, replace(read_manifest(chain.run), folder=f"features/{'0' * 16}"))
     shutil.rmtree(chain.run)
     arguments = ["prune", "--yes", "--keep-days", "0", "--cache", str(chain.cache), "--runs", str(other)]
     result = CliRunner().invoke(stage1, arguments)

@@ -151,7 +151,7 @@ def members(session: int) -> list[int]:
 
 def left_in(folder: Path) -> set[str]:
     """Names in the folders of features, clips, log and marks apart."""
-    known = {".failed", ".claims", ClipLog(folder).path.name}
+    known = {".failed", ".claims", ".index", ClipLog(folder).path.name}
     found = [path for features in (folder / "cache" / "features").iterdir() for path in features.iterdir()]
     return {path.name for path in found if path.suffix != ".h5" and path.name not in known}
 

@@ -14,6 +14,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
+from common import artefacts
 from common.datasets import affwild2
 from common.datasets.demo.media import write_mp4
 from common.schema import AROUSAL, MODALITIES, REFINED, TIME, VALENCE, present
@@ -209,7 +210,9 @@ def test_published_fault_segments_were_sorted_as_text(finished: Chain, tmp_path:
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_published_fault_the_submitted_path_had_no_beit(copied: Chain, layer: int) -> None:
+def test_published_fault_the_submitted_path_had_no_beit(
+    copied: Chain, layer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Other weights in either BEiT encoder are other predictions."""
     before = (copied.run / "test" / "predictions.csv").read_text()
     path = copied.run / "fusion" / "model.safetensors"
@@ -219,6 +222,7 @@ def test_published_fault_the_submitted_path_had_no_beit(copied: Chain, layer: in
     assert len(names) > 10
     state |= {name: 1.5 * state[name] + np.float32(0.1) for name in names}
     save_file(state, path, metadata={"format": "pt"})
+    monkeypatch.setattr(artefacts, "_damage", lambda *_: "")  # or they would be refused
     after = predict_again(copied)
     ours, theirs = ([line.split(",")[3:5] for line in text.splitlines()[1:]] for text in (before, after))
     moved = np.abs(np.array(ours, dtype=np.float64) - np.array(theirs, dtype=np.float64))
