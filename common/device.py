@@ -78,4 +78,6 @@ def memory_ran_out(error: Exception) -> bool:
     """Is it this, in whatever words the device says it?"""
     from accelerate.utils.memory import should_reduce_batch_size
 
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):  # there is no room for its stack
+        return True
     return isinstance(error, MemoryError) or should_reduce_batch_size(error)

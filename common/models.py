@@ -137,7 +137,14 @@ def _from_pretrained(auto_class: Any, folder: Path, **arguments: Any) -> Any:
     quiet()
     try:
         return auto_class.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **arguments)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, MemoryError) as error:
+        from common.device import memory_ran_out
+
+        if memory_ran_out(error):
+            raise ModelError(
+                f"Memory doesn't suffice to load {folder} ({_reason(error)}).",
+                "Give a smaller model, or free memory: fewer --workers, a machine with more of it.",
+            ) from error
         raise ModelError(
             f"{folder} can't be loaded as {auto_class.__name__}: {_reason(error)}.",
             "Give a folder written by save_pretrained, with safetensors weights.",

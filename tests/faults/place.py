@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 
 from common.artefacts import WEIGHTS, read_record
+from common.clip_log import ClipLog
 from common.errors import MavenError
 from common.files import sha256
 from common.manifest import read_manifest
@@ -63,13 +64,14 @@ class Place:
         return sorted(path for path in self.root.rglob("*") if path.is_file())
 
     def names(self) -> set[str]:
-        """All files but locks, claims and what TensorBoard shows, whose number and names say nothing."""
-        passing = {".claims", "tensorboard"}
-        return {
-            path.relative_to(self.root).as_posix()
-            for path in self.files()
-            if not passing & set(path.parts) and not path.name.endswith(".lock")
-        }
+        """All files but claims, the index and what TensorBoard shows, whose number and names say nothing."""
+        passing = {".claims", ".index", "tensorboard"}
+        return {path.relative_to(self.root).as_posix() for path in self.files() if not passing & set(path.parts)}
+
+    def logged_twice(self) -> list[str]:
+        """Clips of which more than one line of the logs speaks."""
+        clips = [line["clip"] for folder in self.cache.glob("features/*/") for line in ClipLog(folder)]
+        return sorted({clip for clip in clips if clips.count(clip) > 1})
 
     def partials(self) -> list[str]:
         return [str(path) for path in self.root.rglob("*.partial-*")]

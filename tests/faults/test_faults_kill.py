@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import signal
@@ -45,7 +44,7 @@ def test_a_kill_loses_nothing(
             done, epochs = place.done(), _epochs(place)
         child = undisturbed.forks.run(place.commands(stage))
         _check_end(child, found, where)
-        found.count("twice", _again(place, done) + _trained_again(child, epochs) + _logged_twice(place), where)
+        found.count("twice", _again(place, done) + _trained_again(child, epochs) + place.logged_twice(), where)
         found.count("corrupt", corrupt(place), where)
         found.count("lost", place.partials() + sorted(undisturbed.names[stage] ^ place.names()), where)
         found.count("different", differences(results(place), undisturbed.results[stage]), where)
@@ -75,9 +74,3 @@ def _epochs(place: Place) -> int:
 def _trained_again(child: Child, epochs: int) -> list[str]:
     first = re.search(r"epoch (\d+)/", child.said)
     return [f"epoch {first[1]} of {epochs}"] if first and int(first[1]) <= epochs else []
-
-
-def _logged_twice(place: Place) -> list[str]:
-    lines = [line for path in place.cache.glob("features/*/log.jsonl") for line in path.read_text().splitlines()]
-    clips = [json.loads(line)["clip"] for line in lines]
-    return sorted({clip for clip in clips if clips.count(clip) > 1})

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from common.owner import this_process
 from tests.faults.after import check_clean, check_said, check_same_end
 from tests.faults.conftest import Undisturbed
 from tests.faults.failing import clock_jumps
@@ -84,11 +86,11 @@ def _touch(place: Place, years: int) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_claims_and_locks_that_were_left(
+def test_claims_that_were_left(
     stage: str, undisturbed: Undisturbed, count: int, rng: random.Random, row: Callable[[str, str], Row]
 ) -> None:
     """Of a killed process, as they are and overwritten; of long ago, and of a time to come."""
-    found, place = row(stage, "stale claim or lock"), undisturbed.place
+    found, place = row(stage, "stale claim"), undisturbed.place
     for number in range(max(3, count // 16)):
         undisturbed.before(stage)
         child = undisturbed.forks.start(place.commands(stage))
@@ -96,10 +98,11 @@ def test_claims_and_locks_that_were_left(
             child.send(signal.SIGKILL)
         child.process.join()
         clips = [entry["id"] for entry in _clips(undisturbed)]
-        left = [path for path in place.files() if ".claims" in path.parts or path.name.endswith(".lock")]
+        left = [path for path in place.root.rglob("*.claim/*") if path.is_file()]
         for folder in place.cache.glob("features/*/"):
-            (folder / ".claims").mkdir(exist_ok=True)
-            left += [folder / ".claims" / f"{rng.choice(clips)}.lock"]
+            claim = folder / ".claims" / f"{rng.choice(clips)}.claim"
+            claim.mkdir(parents=True, exist_ok=True)
+            left += [claim / f"{replace(this_process(), process=999999999)}-0123abcd"]
         if number % 3:
             for path in left:
                 path.write_bytes(rng.choice(LEFT))
@@ -135,14 +138,8 @@ def test_two_runs_at_once(
         said = one.said + other.said
         trained = re.findall(r"Stage (\d): training on", said)
         found.count("twice", {stage for stage in trained if trained.count(stage) > 1}, "two at once")
-        found.count("twice", _logged_twice(place), "two at once")
+        found.count("twice", place.logged_twice(), "two at once")
         check_clean(found, undisturbed, "two at once")
         child = check_same_end(found, undisturbed, stage, "two at once")
         check_said(found, child, "two at once", codes=[0], wanted="nothing to do")
     found.require()
-
-
-def _logged_twice(place: Place) -> list[str]:
-    lines = [line for path in place.cache.glob("features/*/log.jsonl") for line in path.read_text().splitlines()]
-    clips = [json.loads(line)["clip"] for line in lines]
-    return sorted({clip for clip in clips if clips.count(clip) > 1})

@@ -85,7 +85,7 @@ def test_a_node_is_lost_and_the_run_ends_as_on_one_machine(cluster: TwoNodes, mo
     assert alone.wait() == 0
     assert len(cached(tmp_path / "alone")) == CLIPS
     assert cached(tmp_path / "cluster") == cached(tmp_path / "alone")
-    (log,) = (tmp_path / "cluster").glob("cache/features/*/log.jsonl")
+    (log,) = (tmp_path / "cluster").glob("cache/features/*/log.*.jsonl")
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert sorted(line["clip"] for line in lines) == sorted(Path(name).stem for name in cached(tmp_path / "alone"))
     assert {line["outcome"] for line in lines} == {"done"}
