@@ -37,6 +37,10 @@ from benchmarks.row import Row
 _TOLERANCE, _TOLERANCE_OF_FLOAT32 = 1e-5, 1e-4
 _CHECKED_FRAMES = 100
 _TANH, _DIVISION = "a tanh per pair, twice", "a division per pair, twice"
+_WHY_ON_A_GPU = (
+    "Up to some 1,000 frames the formula's tensors fit a card's memory and its bandwidth; ours starts a kernel for "
+    "every tile."
+)
 #: Pairs times channels that the limits are measured on, at most; scaled up to all of them.
 _LIMIT_ELEMENTS = 2**27
 
@@ -75,8 +79,9 @@ def _time(frames: int, place: Any, quick: bool) -> Row:
     if not fits:
         gib = 4 * BATCH * frames**2 * WIDTH / 2**30
         note = f"the formula isn't run: each of its tensors would be {gib:.0f} GiB, and there are several."
+    why = "" if place.type == "cpu" else _WHY_ON_A_GPU
     what = f"additive attention, T={frames}, forward and backward (B={BATCH}, d={WIDTH}, float32)"
-    return row(what, "s", costs, ours=OURS, alternatives=bars, limit=(_DIVISION, None), note=note)
+    return row(what, "s", costs, ours=OURS, alternatives=bars, limit=(_DIVISION, None), why=why, note=note)
 
 
 def check(place: Any) -> None:

@@ -16,8 +16,8 @@ SWIN_MACS = 15.4e9
 HUBERT_MACS = 6.9e9
 #: Aff-Wild2's rate for the arithmetic of sound.
 RATE_HZ = 30
-#: Of a tensor core's peak: Swin-base trained on A100s as published (PLSC, 376 images/s each); what good kernels reach.
-SHARES = (0.11, 0.33)
+#: Of a tensor core's peak: Swin-base forward on an H200, measured by `benchmarks.stage1`; what good kernels reach.
+SHARES = (0.09, 0.33)
 #: A frame of 640 x 360 in the front end, milliseconds of one core: measured by `benchmarks.front_end`.
 FRONT_END_MS = 2.7
 #: A frame in the cache, and refined, as files: measured by `benchmarks.cache`; 768 float32 and what lies beside them.
