@@ -86,10 +86,7 @@ def extract(
     """
     selection = selection or Selection()
     if cluster is not None and videos is not None:
-        raise UsageError(
-            f"--engine ray reads videos from a disk that every node sees, not from {videos.address}.",
-            "Copy them there, or run without --engine ray, with --shard on each machine.",
-        )
+        raise _not_on_a_cluster(videos)
     if cluster is not None:  # every node has a working directory of its own
         data, cache = absolute(data), cache.absolute()
     dataset = open_dataset(data, cache, say, protocol=protocol)
@@ -124,12 +121,19 @@ def extract(
     _summarise(work.tally, plan, say)
     if waiting:
         say(f"Stage 1: {len(waiting)} of {len(chosen)} clips are other shards', and not done yet: no manifest so far.")
-    else:
-        write_text(run / "recipe.yaml", _as_yaml(recipe))
-        write_manifest(run, manifest)
-        if len(chosen) < len(dataset.clips):
-            say(f"Stage 1: this run is about {len(chosen)} of {len(dataset.clips)} clips, by --only and --limit.")
+        return manifest
+    write_text(run / "recipe.yaml", _as_yaml(recipe))
+    write_manifest(run, manifest)
+    if len(chosen) < len(dataset.clips):
+        say(f"Stage 1: this run is about {len(chosen)} of {len(dataset.clips)} clips, by --only and --limit.")
     return manifest
+
+
+def _not_on_a_cluster(videos: RemoteVideos) -> UsageError:
+    return UsageError(
+        f"--engine ray reads videos from a disk that every node sees, not from {videos.address}.",
+        "Copy them there, or run without --engine ray, with --shard on each machine.",
+    )
 
 
 def on_cluster(
