@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import CacheError
-from common.schema import AROUSAL, MODALITIES, REFINED, TIME, VALENCE, present
+from common.schema import AROUSAL, EMOTION, MODALITIES, REFINED, TIME, VALENCE, present
 from common.store import Location, read_locations
 
 Array = npt.NDArray[Any]
@@ -62,6 +62,7 @@ class CachedArrays:
             )
         if frames is not None and TIME in places and places[TIME].shape[0] != frames:
             raise CacheError(f"{path} has {places[TIME].shape[0]} frames, the manifest says {frames}.", CURE)
+        _check_shapes(path, places)
         self._places: dict[str, Location] = places
         self._arrays: dict[str, Array] = {}
         self._checked: frozenset[str] = frozenset()
@@ -113,6 +114,17 @@ class CachedArrays:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_arrays": {}, "_map": None}  # worker processes map for themselves
+
+
+def _check_shapes(path: Path, places: dict[str, Location]) -> None:
+    """That everything there is has a row for each frame."""
+    if TIME not in places:
+        return
+    frames, labels = places[TIME].shape[0], (VALENCE, AROUSAL, EMOTION)
+    axes = dict.fromkeys((*MODALITIES, REFINED), 2) | dict.fromkeys((*map(present, MODALITIES), *labels), 1)
+    for name, number in axes.items():
+        if name in places and (len(shape := places[name].shape) != number or shape[0] != frames):
+            raise CacheError(f"{path}: /{name} is {shape}, and there are {frames} frames.", CURE)
 
 
 def finite_rows(values: Array) -> npt.NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,10 @@ LISTENING = "attention"
 
 #: Raise when the meaning of the numbers changes: files of another version are computed again.
 VERSION = 1
+
+
+#: What an archive is, besides, that is damaged or claims too much.
+_BROKEN = (zipfile.BadZipFile, zlib.error, DataError)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,6 @@ def read_listening(run: Path, clip: str, content: str) -> Listening | None:
         shapes = found.strength.shape, found.attended.shape
         if any(len(shape) != 2 or shape[1] != len(found.paths) for shape in shapes) or shapes[0] != shapes[1]:
             raise ValueError(f"{len(found.paths)} paths, strength {shapes[0]}, attended {shapes[1]}")
-    except (OSError, EOFError, ValueError, TypeError, KeyError, MemoryError, zipfile.BadZipFile, DataError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, MemoryError, RuntimeError, *_BROKEN) as error:
         raise CacheError(f"{path} can't be read ({error}).", "Delete it and ask for the attention again.") from error
     return found

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How long one process waits for another: the first one computes the statistics of all features while others wait.
-_WAIT: Final = timedelta(hours=2)
+#: How long one process waits for another: the first one computes the statistics of all features while others wait; or
+#: it waits for another run to be done with the same part (common/alone.py).
+_WAIT: Final = timedelta(days=7)
 _SAID: Final = "maven/said"
 #: How often, and how long, a process tries to ask torchrun whether another has said what went wrong.
 _TRIES: Final = 3

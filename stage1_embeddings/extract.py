@@ -113,6 +113,7 @@ def extract(
     work = work_on(plan, mine)
     own = {clip.id for clip in mine}
     waiting = [clip for clip in chosen if clip.id not in own and not work.look(clip)]
+    plan.index.close()
     manifest = _manifest(dataset, chosen, plan, work.tally, remarks)
     if videos is not None:
         manifest = replace(manifest, data=str(videos.address))

@@ -346,5 +346,6 @@ class Work:
 
     def _close(self, job: Job) -> None:
         del self._jobs[job.clip.id]
+        self._plan.videos.drop(job.clip.source)  # fetched, though nothing of it had to be decoded
         job.hand.close()
         self._claims.release(job.clip.id)

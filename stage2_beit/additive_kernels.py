@@ -22,6 +22,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import product
 from math import isqrt
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -178,6 +179,10 @@ def compiles(device: torch.device) -> bool:
 def _no_compiler(kind: str) -> str:
     """Why nothing can be compiled for this kind of device; empty if something can."""
     if kind == "cpu":
+        if " " in torch.__file__:
+            return (
+                f"torch lies in {str(Path(torch.__file__).parent)!r}, and its compiler doesn't take paths with spaces"
+            )
         name = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
         return "" if shutil.which(name) else f"there is no C++ compiler {name!r}; CXX names another"
     if kind == "cuda":

@@ -167,6 +167,9 @@ def _check_encoders(record: dict[str, Any], manifest: Manifest, fusion: Path) ->
             "Give it data of its own kind: videos where it learnt from frames, a table of utterances otherwise.",
         )
     remarks = []
+    for encoders, place in ((record["encoders"], fusion), (manifest.encoders, manifest.data)):
+        if not all({"model", "identity"} <= encoders.get(modality, {}).keys() for modality in MODALITIES):
+            raise CacheError(f"{place} doesn't say by which encoders its features were made.", "Make it again.")
     for modality in MODALITIES:
         trained, given = record["encoders"][modality], manifest.encoders[modality]
         if trained["identity"] != given["identity"]:
@@ -175,7 +178,7 @@ def _check_encoders(record: dict[str, Any], manifest: Manifest, fusion: Path) ->
                 f"these were made by {given['model']} ({given['identity'][:23]}).",
                 "Run stage 1 with the recipe of that run, or train stage 2 on these features.",
             )
-        if record["features"][modality] != manifest.fingerprints[modality]:
+        if record["features"].get(modality) != manifest.fingerprints.get(modality):
             remarks.append(f"The {modality} features were made with other settings than those trained on.")
     return remarks
 

@@ -60,6 +60,8 @@ def _damage(checkpoint: Path) -> str:
         return ""
     except (CacheError, ValueError):
         return f"{checkpoint / _SUMS} is damaged."
+    if not isinstance(sums, dict):
+        return f"{checkpoint / _SUMS} is damaged."
     for name, digest in sums.items():
         path = checkpoint / name
         if not path.is_file() or sha256(path) != digest:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback
 
+from common import processes
 from common.errors import TrainingError
 
 #: What a training batch holds besides the model's inputs: the numbers of its items.
@@ -52,10 +53,17 @@ class Numbered:
 
 
 class Finite(TrainerCallback):
-    """Looks at the loss of each batch and the norm of each step's gradient."""
+    """Looks at the loss of each batch and the norm of each step's gradient.
 
-    def __init__(self, data: Numbered) -> None:
+    Parameters
+    ----------
+    data : what the batches are of
+    gradients : are there any to look at? In float16 the scaler skips steps that overflow.
+    """
+
+    def __init__(self, data: Numbered, *, gradients: bool) -> None:
         self._data = data
+        self._gradients = gradients
         self._items: list[Any] = []
         self._seen: deque[tuple[str, int, list[Any], torch.Tensor]] = deque()
 
@@ -66,6 +74,8 @@ class Finite(TrainerCallback):
     def gradient(self, norm: Any, step: int) -> None:
         """The norm over all batches since the last step."""
         items, self._items = self._items, []
+        if not self._gradients:
+            return
         self._look("gradient", torch.as_tensor(norm), items, step)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -84,7 +94,8 @@ class Finite(TrainerCallback):
             what, step, items, value = self._seen.popleft()
             if not bool(torch.isfinite(value).all()):
                 clips = self._data.named([int(item) for some in items if some is not None for item in some])
+                batch = "this process's part of a batch" if processes.several() else "a batch"
                 raise TrainingError(
-                    f"The {what} is {float(value)} at step {step}{f', in a batch of {clips}' if clips else ''}.",
+                    f"The {what} is {float(value)} at step {step}{f', in {batch} of {clips}' if clips else ''}.",
                     "Lower the learning rate, or look for extreme labels; the last checkpoint is kept.",
                 )

@@ -36,7 +36,7 @@ class SharedTrainer(Trainer):
     def __init__(self, draws: npt.NDArray[np.float64] | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._draws = draws
-        self._finite = Finite(arguments["train_dataset"])
+        self._finite = Finite(arguments["train_dataset"], gradients=not self.args.fp16)
         self.add_callback(self._finite)
         if not processes.first():  # dropout of its own; the order of items is the first process's
             transformers.set_seed(self.args.seed + processes.index())
@@ -49,8 +49,7 @@ class SharedTrainer(Trainer):
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm)
-        if not self.args.fp16:  # there the scaler skips steps that overflow
-            self._finite.gradient(norm, self.state.global_step + 1)
+        self._finite.gradient(norm, self.state.global_step + 1)
         return norm
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:

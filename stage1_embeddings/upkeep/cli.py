@@ -72,13 +72,15 @@ def status(
 
 @click.command()
 @recipe_options
-@click.option("--data", type=click.Path(path_type=Path), default=None, help="The recipe's data, as with extract.")
+@click.option("--data", type=DATA_PATH, default=None, help="The recipe's data, as with extract.")
 @_cache_option
 def left(recipe: str, overrides: tuple[str, ...], data: Path | None, cache: Path) -> None:
     """Names of the clips that are left to do, one a line. Those that are set aside aren't."""
     from common.recipe import load_recipe
     from stage1_embeddings.left import left_of
+    from stage1_embeddings.upkeep.folders import check_cache
 
+    check_cache(cache)
     for clip in left_of(load_recipe(recipe, overrides).stage1, data, cache):
         click.echo(clip.id)
 

@@ -76,6 +76,18 @@ def test_an_imported_table_is_not_read_again(tmp_path: Path, monkeypatch: pytest
         survey(path, tmp_path / "cache", said.append)
 
 
+def test_a_flipped_bit_in_an_imported_table_is_named(tmp_path: Path) -> None:
+    found = surveyed(write_csv(tmp_path / "t.csv", [row(number) for number in range(3)]), tmp_path / "cache")
+    assert found.table is not None
+    with h5py.File(found.table, "r+") as file:
+        name = next(iter(file["features"]))
+        file["features"][name][1, 0] += 1
+    table = TableFeatures(found.table)
+    table.rows([0, 2], name)
+    with pytest.raises(CacheError, match="the features of row 1 don't match their checksum"):
+        table.rows([2, 1], name)
+
+
 @FORMATS
 def test_empty_cells_are_absent(suffix: str, tmp_path: Path) -> None:
     silent = {"V1": "", "V3": None, "V4": " "}

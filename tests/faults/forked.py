@@ -16,7 +16,7 @@ from typing import Any
 EVERYTHING = (
     "tests.faults.forked",
     "tests.faults.failing",
-    *("accelerate", "av", "cv2", "h5py", "matplotlib.pyplot", "pyarrow", "torch", "transformers", "filelock"),
+    *("accelerate", "av", "cv2", "h5py", "matplotlib.pyplot", "pyarrow", "torch", "transformers"),
     *("transformers.trainer", "safetensors.torch", "torch.utils.tensorboard", "torch._dynamo", "sklearn.metrics"),
     *("stage1_embeddings.cli", "stage1_embeddings.extract", "stage1_embeddings.front_end"),
     *("stage1_embeddings.encoders.visual", "stage1_embeddings.encoders.audio", "stage1_embeddings.encoders.text"),

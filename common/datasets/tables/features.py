@@ -95,9 +95,15 @@ class TableFeatures:
             Where they are there.
         """
         with opened(self.path, chunked=True) as file:
-            dataset = file[_name(modality)]
-            values = _picked(dataset, numbers)
-        return values, ~np.isnan(values).any(axis=1)
+            names = [one for one in MODALITIES if file.get(_name(one)) is not None]
+            held = {one: _picked(file[_name(one)], numbers) for one in names}
+            digests = _picked(file["digest"], numbers)
+        there = {one: ~np.isnan(values).any(axis=1) for one, values in held.items()}
+        for place, number in enumerate(numbers):
+            row = {one: values[place] if there[one][place] else None for one, values in held.items()}
+            if digest_of(row) != digests[place].tobytes():
+                raise CacheError(f"{self.path}: the features of row {number} don't match their checksum.", CURE)
+        return held[modality], there[modality]
 
     def identity(self, numbers: Sequence[int]) -> str:
         """SHA-256, as hex, over all features of these rows; empty where none of them has any."""
