@@ -5,7 +5,7 @@
 #   make predict VIDEO=talk.mp4                      a trained run on any video
 
 .DEFAULT_GOAL := help
-.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser check-faults check-ray check-storage bench clean install
+.PHONY: help doctor check-data embeddings train-beit train-mlp test report page submit predict ablate seeds folds sessions missing compare check check-score check-browser check-fuzz check-faults check-ray check-storage bench clean install
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,6 +52,7 @@ help: ## Show the targets
 	@echo '  ALLOW_FAILED=1  go on although some clips failed       RETRY_FAILED=1  try those again'
 	@echo '  NO_VIDEO=1      pages without their video, no overlay: faster'
 	@echo '  PROTOCOL=published  split utterances as the published classifier did, leaking on purpose (honest)'
+	@echo '  COUNT=8 SEED=1  of check-faults and check-fuzz: how many, drawn how'
 	@echo '  QUICK=1         smaller benchmarks                     FETCH=1         doctor fetches missing models'
 	@echo '  DATA=s3://bucket/data, CACHE=s3://bucket/cache: docs/storage.md; CACHE_LOCAL= the copy that is worked on'
 	@echo '  SHARD=1/4  one machine of four that share a cache      WORKERS=8  processes that decode'
@@ -136,7 +137,6 @@ check: $(VENV)/ready-dev ## Lint, types and unit tests
 	@$(VENV)/bin/mypy
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4
 
-.PHONY: check-fuzz
 check-fuzz: $(VENV)/ready-dev ## Every parser of outside text on COUNT= new inputs (10000): a sentence, or a sound result
 	@HYPOTHESIS_PROFILE=explore FUZZ_COUNT="$${COUNT:-10000}" OMP_NUM_THREADS=1 \
 		$(PY) -m pytest -n auto --maxprocesses 4 --timeout 0 tests/fuzz
