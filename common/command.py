@@ -26,6 +26,13 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 
+_SIGNS_OF_NO_MEMORY = ("can't allocate memory", "out of memory", "can't start new thread")
+_NO_MEMORY = (
+    "error: Memory ran out. Take fewer --workers, smaller batches or shorter windows, or a machine with more memory. "
+    "What is finished is kept."
+)
+
+
 class StageGroup(click.Group):
     """A group whose commands end in one sentence, not in a stack trace, when the user can put things right.
 
@@ -56,8 +63,7 @@ class StageGroup(click.Group):
             _complain(f"error: {reason}. Check the path, the disk and the rights.")
             ctx.exit(1)
         except MemoryError:
-            cure = "Take fewer --workers, smaller batches or shorter windows, or a machine with more memory."
-            _complain(f"error: Memory ran out. {cure} What is finished is kept.")
+            _complain(_NO_MEMORY)
             ctx.exit(1)
         except KeyboardInterrupt as error:
             with contextlib.suppress(ValueError):  # a second Ctrl-C comes too late to matter
@@ -65,6 +71,9 @@ class StageGroup(click.Group):
             _complain("\nInterrupted. What is finished is kept; the same command goes on from there.")
             ctx.exit(TERMINATED if isinstance(error, _Terminated) else INTERRUPTED)
         except RuntimeError as error:
+            if any(sign in str(error) for sign in _SIGNS_OF_NO_MEMORY):  # torch's, wherever it happens
+                _complain(_NO_MEMORY)
+                ctx.exit(1)
             if not processes.lost_another(error):
                 raise
             _complain("error: Another process of this training ended. The same command goes on from its checkpoint.")

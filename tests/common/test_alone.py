@@ -78,3 +78,19 @@ def test_memory_that_runs_out_is_said() -> None:
 
     result = CliRunner().invoke(group, ["fill"])
     assert result.exit_code == 1 and "Memory ran out. Take fewer --workers" in result.output
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), RuntimeError("can't start new thread")],
+)
+def test_memory_that_runs_out_ends_a_command_with_a_sentence(error: Exception) -> None:
+    @click.group(cls=StageGroup)
+    def group() -> None: ...
+
+    @group.command()
+    def work() -> None:
+        raise error
+
+    result = CliRunner().invoke(group, ["work"])
+    assert result.exit_code == 1 and "error: Memory ran out. Take fewer --workers" in result.output

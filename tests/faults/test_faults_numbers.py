@@ -155,6 +155,8 @@ def test_a_real_limit_of_memory(
     undisturbed: Undisturbed, count: int, rng: random.Random, row: Callable[[str, str], Row]
 ) -> None:
     """The system refuses memory, wherever that happens: done all the same, or ended in a sentence."""
+    if count < 50:
+        pytest.skip("what fails first differs from run to run: tried in full runs alone")
     found, place = row("stage 1", "limit of memory (RLIMIT_AS)"), undisturbed.place
     tries = max(2, count // 20)
     for number in range(tries):
