@@ -11,9 +11,9 @@ from typing import Any
 
 from common.errors import CacheError, DataError
 from common.files import safe_name, sha256
+from common.json_lines import read_json
 from common.manifest import CachedClip, Clip
 from common.models import Pretrained
-from common.outside_text import json_of
 from common.recipe import Faces, Stage1, fingerprint
 from common.rows import Array, Rows
 from common.schema import (
@@ -142,7 +142,7 @@ class FeaturePlan:
             return source_of_utterances(clip, self.brought.features)
         record = self.index.fresh([clip.id]).get(clip.id)
         known = record.known() if record else _attributes_or_none(self.path(clip))
-        known = known or _json_or_none(self.index_path(clip)) or {}
+        known = known or read_json(self.index_path(clip))
         crops = self.settings.faces.detector == "crops"
         return source_of_video(clip, known, wants_crops=crops, videos=self.videos, fetch=fetch)
 
@@ -159,7 +159,7 @@ class FeaturePlan:
         content = self.content(clip, source)
         names = [clip.id]
         if self.settings.faces.policy == "all":
-            index = _json_or_none(self.index_path(clip)) or {}
+            index = read_json(self.index_path(clip))
             names = tracks_in(index) if index.get("content") == content else []
         records = self.index.fresh(names)
         entries = []
@@ -264,12 +264,3 @@ def _attributes_or_none(path: Path) -> dict[str, Any] | None:
         return read_attributes(path)
     except CacheError:
         return None
-
-
-def _json_or_none(path: Path) -> dict[str, Any] | None:
-    """As `_attributes_or_none`, for an index of face tracks."""
-    try:
-        values = json_of(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return values if isinstance(values, dict) else None

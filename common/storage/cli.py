@@ -12,8 +12,7 @@ from common.command import StageGroup, debug_option, say
 from common.errors import UsageError
 from common.sizes import in_bytes
 from common.storage.address import Address, LocalPath, PathOrAddress
-
-_PARTS = ("features", "crops", "fused", "scored", "tables")
+from common.storage.copies import PARTS
 
 
 @click.group(cls=StageGroup)
@@ -24,7 +23,7 @@ def main(debug: bool) -> None:
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
-        "--part", "parts", multiple=True, type=click.Choice(_PARTS), help="Only this part; may be repeated."
+        "--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; may be repeated."
     )(command)
     command = click.option(
         "--cache",

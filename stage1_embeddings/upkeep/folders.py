@@ -16,8 +16,8 @@ from common.claims import SUFFIX, is_held
 from common.clip_log import ClipLog
 from common.datasets.folder import natural
 from common.errors import CacheError, UsageError
+from common.json_lines import read_json
 from common.manifest import MANIFEST, Manifest, read_manifest
-from common.outside_text import json_of
 from common.partials import is_left, is_partial
 from stage1_embeddings.cache_index import index
 from stage1_embeddings.cache_index.record import Record
@@ -155,7 +155,7 @@ def failures(folder: Path) -> list[Failed]:
             found[clip] = _failed(entry, clip)
     for path in (folder / FAILED).glob("*.json"):
         if not path.name.startswith("."):
-            found[path.stem] = _failed(_json(path.read_text(encoding="utf-8", errors="replace")) or {}, path.stem)
+            found[path.stem] = _failed(read_json(path), path.stem)
     return [found[clip] for clip in sorted(found, key=natural)]
 
 
@@ -206,14 +206,6 @@ def _last_words(folder: Path, outcome: str | None = None) -> dict[str, dict[str,
             if clip not in found or str(entry.get("time")) >= str(found[clip].get("time")):
                 found[clip] = entry
     return found
-
-
-def _json(text: str) -> dict[str, Any] | None:
-    try:
-        values = json_of(text)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None
 
 
 def _failed(entry: dict[str, Any], clip: str) -> Failed:
