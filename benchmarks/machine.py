@@ -48,8 +48,12 @@ def processor() -> str:
 
 
 def slug(found: dict[str, Any]) -> str:
-    """A file name: the accelerator, or the processor, and the number of cores."""
-    named = found["processor"] if found["device"] in ("cpu", "mps") else found["device"]
+    """A file name: the accelerator, or the processor with what it can do, and the number of cores.
+
+    Clouds name processors of several generations alike ("AMD EPYC"); what they can do tells them apart.
+    """
+    of_processor = f"{found['processor']} {found['capability']}"
+    named = of_processor if found["device"] in ("cpu", "mps") else found["device"]
     plain = re.sub(r"\([^)]*\)|@.*", "", named)  # (R), (TM), the clock
     return "-".join([*re.findall(r"[a-z0-9]+", plain.lower()), str(found["cores"]), "cores"])
 

@@ -69,7 +69,8 @@ class Bench:
     ) -> None:
         self._size, self._precision, self._place = size, precision, torch_device(device)
         settings = [f"stage1.{name}.model={path}" for name, path in encoders.items()]
-        settings += [f"stage1.visual.precision={precision}", f"stage1.visual.batch_size={size.batch}"]
+        settings += [f"stage1.{modality}.precision={precision}" for modality in encoders]
+        settings += [f"stage1.visual.batch_size={size.batch}"]
         self.clips = _clips(videos, folder / "videos", size.frames)
         self._plan = FeaturePlan(load_recipe("demo", tuple(settings)).stage1, folder / "cache")
         self._plan.folder.mkdir(parents=True)
@@ -152,7 +153,9 @@ class Bench:
             f"{self._size.workers} worker(s). Equal to the limit bit for bit, to the published way with a cosine of "
             f"{cosine:.5f} or more. A turn takes {middle['stage 1']:.1f} s; the front end with its workers' start "
             f"alone {middle[_FRONT_END]:.1f} s, sound and words alone {middle[_OTHERS]:.1f} s. The published way gets "
-            f"its crops ready cut, and pads {len(frames)} segments by {padding(frames):.0%} in all."
+            "its crops ready cut and, in the same process, the allocator's settings; it pads "
+            f"{len(frames)} segment(s) by {padding(frames):.0%} in all. The limit is "
+            f"{middle[_THE_PUBLISHED_WAY] / middle[_LIMIT]:.2f} times as fast as it."
         )
         return row(
             f"stage 1, {named}, {self._precision}",

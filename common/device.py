@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
+import sys
 from typing import Any
 
 from common.errors import UsageError
 from common.recipe import Precision
 
 _LOG = logging.getLogger(__name__)
+
+#: Numbers of glibc's malloc.h, and bytes: M_MMAP_THRESHOLD, from which on a block is mapped by itself, and
+#: M_TRIM_THRESHOLD, above which free memory is given back. Both are ints.
+_KEEPING = ((-3, 1 << 30), (-1, (1 << 31) - 1))
 
 
 def torch_device(name: str) -> Any:
@@ -72,6 +78,20 @@ def has_bfloat16(kind: str) -> bool:
     if kind == "cpu":
         return any(has for name, has in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
     return True
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Ask glibc to keep what tensors on the CPU leave, up to 2 GiB, for the next ones.
+
+    By default each large tensor is fresh memory from the system and goes back to it: clearing its pages takes up to a
+    fifth of an encoder's time. The peak grows by up to a third. Elsewhere than on Linux nothing is done, and another
+    allocator takes no notice.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if set_option is not None:
+        for option, value in _KEEPING:
+            set_option(option, value)
 
 
 def memory_ran_out(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from common.device import memory_ran_out, torch_device, torch_dtype
+from common.device import keep_freed_memory, memory_ran_out, torch_device, torch_dtype
 from common.errors import ModelError
 from common.models import load_model
 from common.recipe import Encoder
@@ -61,6 +61,8 @@ class Frozen:
         self.batch_size = settings.batch_size
         self.device = torch_device(device)
         self.dtype = torch_dtype(settings.precision, self.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.model = load_model(folder)
         self.config = self.model.config
         names, what = _INPUTS[modality]
