@@ -10,6 +10,7 @@ program, not the disk. The `.pt` files hold a segment of 300 frames each, float3
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ def measured(data: dict[str, Any], picked: Sequence[int], workers: int, turns: i
 
     from common.windows import collate
 
+    warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)  # more than there are cores: wanted
     loaders = {
         name: DataLoader(
             source, batch_size=BATCH, collate_fn=collate, num_workers=workers, persistent_workers=workers > 0
