@@ -3,7 +3,8 @@
     python -m benchmarks.growth_frames WAY FRAMES        memory of one window, as JSON
 
 A step is forward and backward of one window of the paper's widths, without dropout. Memory is by how much the peak of
-the process's resident memory (VmHWM, so Linux alone) exceeds what it was with model and features in place.
+the process's resident memory (VmHWM, so Linux alone) exceeds what it was with model and features in place, each tensor
+being mapped by itself: what an allocator keeps for later differs from run to run by half.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ from benchmarks.row import Row
 
 WAYS = ("six paths", "additive")
 _DIM = 768
-#: Frames of the windows whose memory is measured.
-_KEPT = (500, 2000)
+
+#: M_MMAP_THRESHOLD of glibc's malloc.h: a block of 64 KiB or more is mapped by itself and given back at once, so that
+#: what is resident is what is in use.
+_EACH_BY_ITSELF = (-3, 1 << 16)
+
+#: Frames of the windows whose memory is measured: both above those up to which whole maps are kept.
+_KEPT = (1000, 4000)
 
 
 def rows(quick: bool, device: Any) -> list[Row]:
@@ -101,11 +107,11 @@ def peak(way: str, frames: int) -> Callable[[], float]:
 def main(way: str, frames: int) -> None:
     import torch
 
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_option(*_EACH_BY_ITSELF)
     run = step(way, frames, torch.device("cpu"))
     run()  # what is loaded, compiled and kept from the first time on is no part of it
     gc.collect()
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)  # what the first time has left free would be used again, and not show
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
     before = resident_mib("VmRSS")
     run()
