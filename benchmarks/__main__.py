@@ -18,7 +18,10 @@ import click
 
 from benchmarks.machine import in_words, machine, slug
 from benchmarks.row import Row, from_json, markdown, text
+from common.device import torch_device
+from common.errors import DataError, MavenError
 from common.files import write_json
+from common.json_lines import read_json
 from common.provenance import commit, provenance
 
 #: In the table's order; each runs alone as well: `python -m benchmarks.NAME`.
@@ -34,14 +37,19 @@ RESULTS = Path(__file__).resolve().parent / "results"
 @click.option("--save", type=click.Path(path_type=Path), default=None, help="Default: results/MACHINE.json.")
 @click.option("--show", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=None)
 def main(quick: bool, device: str, only: tuple[str, ...], save: Path | None, show: Path | None) -> None:
-    if show is not None:
-        click.echo(shown(json.loads(show.read_text(encoding="utf-8"))), nl=False)
-        return
-    found = machine(device)
-    device = found["kind"]
+    try:
+        if show is not None:
+            click.echo(shown(read_results(show)), nl=False)
+            return
+        found = machine(device)
+        device = str(torch_device(device))
+        path = save or RESULTS / f"{slug(found)}{'-quick' if quick else ''}.json"
+        parts = known(path, found)
+    except MavenError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
     click.echo(in_words(found))
-    path = save or RESULTS / f"{slug(found)}{'-quick' if quick else ''}.json"
-    results = {"machine": found, "parts": known(path, found)}
+    results = {"machine": found, "parts": parts}
     failed = []
     for part in only or PARTS:
         began = time.monotonic()
@@ -49,6 +57,7 @@ def main(quick: bool, device: str, only: tuple[str, ...], save: Path | None, sho
         seconds = time.monotonic() - began
         if rows is None:
             failed.append(part)
+            results["parts"].pop(part, None)
             click.echo(f"{part} failed after {seconds:.0f} s; the others go on.", err=True)
             continue
         click.echo(f"{part}: {seconds:.0f} s", err=True)
@@ -67,13 +76,38 @@ def main(quick: bool, device: str, only: tuple[str, ...], save: Path | None, sho
         sys.exit(f"error: {', '.join(failed)} failed; what they said is above.")
 
 
+def read_results(path: Path) -> dict[str, Any]:
+    """A file of results.
+
+    Raises
+    ------
+    DataError
+        If it isn't one.
+    """
+    results = read_json(path)
+    if not isinstance(results, dict) or not {"machine", "parts"} <= results.keys():
+        raise DataError(f"{path} is no file of results.", "Delete it, or give another with --save.")
+    return results
+
+
 def known(path: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """The parts that a file of results holds, where it is of this machine as it is; else none."""
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    """The parts that a file of results holds, where it is there.
+
+    Raises
+    ------
+    DataError
+        If they are of this machine as it was before: other versions would stand in one table.
+    """
+    if not path.is_file():
         return {}
-    parts: dict[str, Any] = results["parts"] if results["machine"] == found else {}
+    results = read_results(path)
+    changed = [name for name in found if results["machine"].get(name) != found[name]]
+    if changed:
+        raise DataError(
+            f"{path} is of another machine, or of this one as it was: {', '.join(changed)} differ.",
+            "Move it away, or give another file with --save.",
+        )
+    parts: dict[str, Any] = results["parts"]
     return parts
 
 

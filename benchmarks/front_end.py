@@ -60,8 +60,8 @@ _MTCNN_TIMES = 10.0
 _MTCNN_FRAMES = 60
 
 _WHY = (
-    "What is left beside decoding: the network that searches, optical flow, the conversion to RGB, the grey picture "
-    "for cuts and flow, the crop; each at most a quarter of the whole, and slower between the others than alone."
+    "Beside decoding there are the network that searches, optical flow, the conversion to RGB, grey pictures and "
+    "crops, which take as long where decoding is faster."
 )
 
 

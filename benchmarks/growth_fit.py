@@ -64,5 +64,5 @@ def grown(
     medians = {size: statistics.median(values) for size, values in costs.items()}
     measured = ", ".join(f"{size}: {cost:.3g}" for size, cost in medians.items())
     fit = Spread(exponent(medians), min(turns), max(turns))
-    why = why or ("Single turns lie on both sides of the bar." if fit.low <= at_most else "")
+    why = why or ("Single turns lie on both sides of the bar." if fit.low <= at_most < fit.high else "")
     return Row(what, "exponent", fit, at_most=at_most, why=why, note=f"{of}: {measured}. {note}".strip())

@@ -75,7 +75,6 @@ def scored(made: MadeRun, turns: int) -> Row:
         costs,
         ours="test",
         at_most=BAR_S if million else None,
-        why="Pooling and the head's forward pass on one core take half of it, imports, tables and pictures the rest.",
         note="the whole command without video: intervals, predictions.csv, report, seven pages; refined features "
         f"in the page cache.{share}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Bench:
         device: str,
     ) -> None:
         self._size, self._precision, self._place = size, precision, torch_device(device)
-        settings = [f"stage1.{name}.model={path}" for name, path in encoders.items()]
+        settings = [f"stage1.{name}.model={json.dumps(str(path))}" for name, path in encoders.items()]
         settings += [f"stage1.{modality}.precision={precision}" for modality in encoders]
         settings += [f"stage1.visual.batch_size={size.batch}"]
         self.clips = _clips(videos, folder / "videos", size.frames)

@@ -73,7 +73,7 @@ def rows(quick: bool, device: str) -> list[Row]:
             alternatives={PUBLISHED: 3.0},
             limit=(LIMIT, 0.9),
             work=size.windows,
-            why="The rest is the model's own arithmetic, which both loops share: ours is at its limit.",
+            why="A step is the model's own arithmetic for the most part, much of which both loops share.",
             note=f"{size.steps} steps a turn; checked: losses of {_CHECKED_STEPS} steps agree to {_TOLERANCE:g}.",
         )
     ]

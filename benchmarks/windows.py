@@ -108,7 +108,6 @@ def measured(data: dict[str, Any], picked: Sequence[int], workers: int, turns: i
         alternatives=dict.fromkeys(rivals),
         limit=(LIMIT, BAR if workers else None),
         work=len(picked),
-        why="The workers, and the process that takes their batches, share the cores.",
         note="page cache warm on all sides; the limit widens to float32 as the cache's windows do.",
     )
 

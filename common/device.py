@@ -13,9 +13,9 @@ from common.recipe import Precision
 
 _LOG = logging.getLogger(__name__)
 
-#: Numbers of glibc's malloc.h, and bytes: M_MMAP_THRESHOLD, from which on a block is mapped by itself, and
-#: M_TRIM_THRESHOLD, above which free memory is given back. Both are ints.
-_KEEPING = ((-3, 1 << 30), (-1, (1 << 31) - 1))
+#: Of glibc's malloc.h: from how many bytes on a block is mapped by itself, and above how many free ones at the end of
+#: the heap are given back.
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 
 def torch_device(name: str) -> Any:
@@ -43,7 +43,7 @@ def torch_device(name: str) -> Any:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(f"DEVICE={name} isn't available: {reason}.", "Use auto, cpu, cuda or mps.") from error
     return device
 
@@ -82,16 +82,16 @@ def has_bfloat16(kind: str) -> bool:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Ask glibc to keep what tensors on the CPU leave, up to 2 GiB, for the next ones.
+    """Ask glibc to keep what tensors on the CPU leave for the next ones.
 
     By default each large tensor is fresh memory from the system and goes back to it: clearing its pages takes up to a
-    fifth of an encoder's time. The peak grows by up to a third. Elsewhere than on Linux nothing is done, and another
-    allocator takes no notice.
+    fifth of an encoder's time. The peak grows by up to a third. Elsewhere than on Linux nothing is done; another
+    allocator, or a glibc that doesn't let blocks of 1 GiB come from its heap, goes on as it did.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if set_option is not None:
-        for option, value in _KEEPING:
-            set_option(option, value)
+    # The second alone would be worse than nothing: it ends the first one's growth with use.
+    if set_option is not None and set_option(_M_MMAP_THRESHOLD, 1 << 30):
+        set_option(_M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def memory_ran_out(error: Exception) -> bool:

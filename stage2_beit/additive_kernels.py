@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+from common.outside_text import in_a_line
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ def within_limit(query: Tensor, key: Tensor, frame_mask: Tensor) -> bool:
 
 
 def prepared(x: Tensor, way: Way) -> Tensor:
-    """What the functions below take in place of q or k; what padding holds stays finite."""
+    """What the functions below take in place of q or k; what padding holds stays finite if it is."""
     return (2 * x.clamp(-FACTORED_LIMIT, FACTORED_LIMIT)).exp_() if way.factored else -2 * x
 
 
@@ -169,8 +172,9 @@ def compiles(device: torch.device) -> bool:
                 _compiled(_score_tile)(query, key, key[0].clone())
                 for function in (_row_tile, _key_tile):
                     _compiled(function)(query, key, query @ key.mT)
-        except (RuntimeError, OSError) as error:  # torch's own errors of compilation are RuntimeErrors
-            reason = f"torch.compile failed: {str(error).splitlines()[0]}"
+        # torch's own errors of compilation are RuntimeErrors; Triton calls a compiler itself
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            reason = f"torch.compile failed: {in_a_line(error).rstrip('.') or type(error).__name__}"
     if reason:
         _LOG.warning("Additive attention runs uncompiled, several times slower: %s.", reason)
     return not reason

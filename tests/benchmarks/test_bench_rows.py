@@ -15,7 +15,7 @@ import benchmarks.__main__ as bench
 from benchmarks.alone import alone
 from benchmarks.measure import in_turns, row
 from benchmarks.row import HEADINGS, Rival, Row, Spread, figure, from_json, lines, markdown, remarks, text, to_json
-from common.errors import UsageError
+from common.errors import DataError, UsageError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -129,3 +129,20 @@ def test_the_readme_shows_the_table_of_a_file_of_results() -> None:
     assert shown, "no results are kept"
     tables = ["\n".join(line for line in one.splitlines() if line.startswith("|")) for one in shown]
     assert any(table in readme for table in tables), "make bench, then put `python -m benchmarks --show` in"
+
+
+def test_a_file_of_results_that_is_broken_or_of_another_machine_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    assert bench.known(path, {"cores": 2}) == {}
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="is no file of results"):
+        bench.known(path, {"cores": 2})
+    path.write_text(json.dumps({"machine": {"cores": 4, "kind": "cpu"}, "parts": {"start": 1}}), encoding="utf-8")
+    with pytest.raises(DataError, match="of this one as it was: cores differ"):
+        bench.known(path, {"cores": 2, "kind": "cpu"})
+    assert bench.known(path, {"cores": 4, "kind": "cpu"}) == {"start": 1}
+
+
+def test_a_device_that_is_not_there_is_said_in_a_sentence() -> None:
+    done = CliRunner().invoke(bench.main, ["--device", "cuda:7"])
+    assert done.exit_code == 2 and "DEVICE=cuda:7 isn't available" in done.output

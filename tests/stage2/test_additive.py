@@ -1,6 +1,7 @@
 """Additive attention: the equations, whichever way they are computed; gradients; what is stored; what is compiled."""
 
 import shutil
+import subprocess
 from itertools import pairwise
 
 import pytest
@@ -233,7 +234,11 @@ def test_only_a_large_step_of_training_is_compiled(monkeypatch):
 
 
 def broken(*_):
-    raise RuntimeError("the compiler says no\nand a page of details")
+    raise RuntimeError("the compiler says no\nand why")
+
+
+def stopped(*_):
+    raise subprocess.CalledProcessError(1, ["cc"])
 
 
 def no_compiler(monkeypatch):
@@ -244,11 +249,16 @@ def no_compilation(monkeypatch):
     monkeypatch.setattr(additive_kernels, "_compiled", lambda function: broken)
 
 
+def no_launcher(monkeypatch):
+    monkeypatch.setattr(additive_kernels, "_compiled", lambda function: stopped)
+
+
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
         (no_compiler, "there is no C++ compiler 'no-such-compiler'; CXX names another."),
-        (no_compilation, "torch.compile failed: the compiler says no."),
+        (no_compilation, "torch.compile failed: the compiler says no and why."),
+        (no_launcher, "torch.compile failed: Command '['cc']' returned non-zero exit status 1."),
     ],
 )
 def test_where_nothing_compiles_the_result_is_the_same_and_the_reason_logged(missing, said, monkeypatch, fresh, caplog):
