@@ -15,7 +15,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import CacheError, DataError
 from common.files import safe_name
-from common.outside_text import first_fault, in_a_line, shortened
+from common.outside_text import first_fault, shortened
+from common.reasons import in_a_line
 from common.recipe import fingerprint
 from common.schema import SCHEMA_VERSION, Split
 from common.sealed import read_sealed, write_sealed

@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from common.errors import RecipeError
-from common.outside_text import in_a_line, is_file, shortened, yaml_of
+from common.outside_text import is_file, shortened, yaml_of
+from common.reasons import in_a_line
 from common.recipe.section import Precision, Section
 from common.recipe.stage1 import (
     LARGEST_CROP_PX,

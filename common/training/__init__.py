@@ -25,6 +25,7 @@ from common.errors import MavenError, TrainingError, UsageError
 from common.history import STAGES, History, by_epoch
 from common.measures import Measure, measure_for
 from common.models import quiet
+from common.reasons import reason_of
 from common.recipe import Training
 from common.training.checkpoints import Seal, last_checkpoint
 from common.training.finite import Numbered
@@ -122,9 +123,8 @@ def fit(
         try:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
         except UnpicklingError as error:
-            reason = " ".join(str(error).split())[:200]
             raise TrainingError(
-                f"{resume} holds more than numbers, and isn't read ({reason}).",
+                f"{resume} holds more than numbers, and isn't read ({reason_of(error)}).",
                 "Delete it, unless you know where it came from: training then begins anew.",
             ) from error
         except Exception as error:
@@ -168,7 +168,7 @@ def _watchers(
 def _too_large(settings: Training, error: Exception) -> MavenError:
     """What to say where memory doesn't suffice for a batch."""
     half, twice = max(1, settings.batch_size // 2), settings.accumulate * 2
-    reason = " ".join(str(error).split())[:200].rstrip(".") or "no memory"
+    reason = reason_of(error) or "no memory"
     return TrainingError(
         f"Memory doesn't suffice for training with batch_size {settings.batch_size} ({reason}).",
         f"Set training.batch_size={half} and training.accumulate={twice} of this stage: the same steps in smaller parts"

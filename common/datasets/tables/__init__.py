@@ -36,7 +36,8 @@ from common.datasets.tables.spec import (
 from common.errors import DataError
 from common.files import one_at_a_time, remove_partials, sha256
 from common.manifest import Protocol
-from common.outside_text import in_a_line, is_file, shortened
+from common.outside_text import is_file, shortened
+from common.reasons import in_a_line
 from common.recipe import fingerprint
 
 __all__ = ["is_described", "survey"]

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from common.datasets.tables.cells import Cell
 from common.errors import DataError
-from common.outside_text import in_a_line
+from common.reasons import in_a_line
 from common.sizes import in_bytes
 from common.unpacking import check_archive, check_unpacked
 
