@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from common.errors import UsageError
-from common.reasons import says_no_memory
+from common.reasons import headline_of, says_no_memory
 from common.recipe import Precision
 
 _LOG = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ def torch_device(name: str) -> Any:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"DEVICE={name} isn't available: {reason}.", "Use auto, cpu, cuda or mps.") from error
+        problem = f"DEVICE={name} isn't available: {headline_of(error)}."
+        raise UsageError(problem, "Use auto, cpu, cuda or mps.") from error
     return device
 
 

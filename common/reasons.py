@@ -17,6 +17,12 @@ def reason_of(error: object, most: int = 300) -> str:
     return in_a_line(str(error).rstrip().rstrip("."), most)
 
 
+def headline_of(error: BaseException) -> str:
+    """The first line alone, where what follows it is for developers; the error's kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return reason_of(lines[0]) if lines else type(error).__name__
+
+
 def says_no_memory(error: BaseException) -> bool:
     """Is it a `MemoryError`, or an error in such words?"""
     if isinstance(error, RuntimeError):

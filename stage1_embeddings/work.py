@@ -12,6 +12,7 @@ from common.rows import Arrays
 from common.schema import MODALITIES, Modality
 from stage1_embeddings.batches import Batches, BatchFailed
 from stage1_embeddings.books import Books
+from stage1_embeddings.carried import carried_over, kept_crops
 from stage1_embeddings.clip import ClipInHand
 from stage1_embeddings.events import Broken, Ended, Event, Frames, Task
 from stage1_embeddings.faces.kept import Keeper
@@ -122,7 +123,7 @@ class Work:
 
     def _begin_utterances(self, clip: Clip, source: Source) -> None:
         """Nothing to decode: its texts join those of other clips on their way through the encoder."""
-        carried = self._plan.carried(clip, source).get("text")
+        carried = carried_over(self._plan, clip, source).get("text")
         hand = UtterancesInHand(clip, self._tools, carried, self._plan.brought.features)
         missing: tuple[Modality, ...] = ("text",) if len(hand.texts) else ()
         self._jobs[clip.id] = Job(clip, source, missing, None, hand, time.monotonic())
@@ -139,10 +140,10 @@ class Work:
         labels = affwild2.read_annotation(clip.annotation) if clip.annotation else None  # first: a fault costs nothing
         beside = read_transcript(source.transcript) if source.transcript else None
         tracks = plan.settings.faces.policy == "all"
-        carried: dict[Modality, Arrays] = {} if tracks else plan.carried(clip, source)
+        carried: dict[Modality, Arrays] = {} if tracks else carried_over(plan, clip, source)
         missing = tuple(modality for modality in MODALITIES if modality not in carried)
         tools.load(missing)
-        kept = plan.kept_crops(clip, source) if "visual" in missing else None
+        kept = kept_crops(plan, clip, source) if "visual" in missing else None
         keep = plan.settings.faces.keep_crops and kept is None
         picture = hearing = None
         if "visual" in missing:

@@ -28,6 +28,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from common.reasons import headline_of
+
 _LOG = logging.getLogger(__name__)
 
 #: exp(+-2 * 40) is within float32, as a normal number.
@@ -170,7 +172,7 @@ def compiles(device: torch.device) -> bool:
                 for function in (_row_tile, _key_tile):
                     _compiled(function)(query, key, query @ key.mT)
         except (RuntimeError, OSError) as error:  # torch's own errors of compilation are RuntimeErrors
-            reason = f"torch.compile failed: {str(error).splitlines()[0]}"
+            reason = f"torch.compile failed: {headline_of(error)}"
     if reason:
         _LOG.warning("Additive attention runs uncompiled, several times slower: %s.", reason)
     return not reason

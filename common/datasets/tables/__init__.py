@@ -175,7 +175,8 @@ def _source(path: Path, columns: Sequence[str], cache: Path) -> Source:
 
         return Workbook(path, frozenset(map(plain, columns)), plain, folder)
     if suffix in ARRAY_SUFFIXES:
-        from common.datasets.tables.arrays import Hdf5, Npz
+        from common.datasets.tables.hdf5 import Hdf5
+        from common.datasets.tables.npz import Npz
 
         return Npz(path, columns, folder) if suffix == ".npz" else Hdf5(path, columns)
     return Delimited(path)
