@@ -116,7 +116,10 @@ class Work:
 
     def _begin(self, clip: Clip, source: Source) -> Task | None:
         try:
-            return self._begin_utterances(clip, source) if clip.utterances else self._begin_video(clip, source)
+            if not clip.utterances:
+                return self._begin_video(clip, source)
+            self._begin_utterances(clip, source)
+            return None
         except Exception:
             self._put_down(clip)
             raise
