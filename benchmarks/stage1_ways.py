@@ -24,6 +24,7 @@ from common.models import load_model
 from common.recipe import Precision, load_recipe
 from common.schema import MODALITIES, Modality
 from common.store import read_clip
+from stage1_embeddings.books import Books
 from stage1_embeddings.encoders.pictures import picture_input
 from stage1_embeddings.plan import FeaturePlan
 from stage1_embeddings.tools import Tools
@@ -86,10 +87,10 @@ class Bench:
     def stage(self) -> None:
         """All of stage 1, into an empty cache."""
         self._keep_nothing()
-        work = Work(self._plan, self._tools, lambda _: None, workers=self._size.workers, retry_failed=False)
-        work.run(self.clips)
-        if work.tally.failures:
-            raise DataError(f"Stage 1 failed: {work.tally.failures[0].problem}", "Repair it first.")
+        books = Books(self._plan, lambda _: None, retry_failed=False)
+        Work(books, self._tools, workers=self._size.workers).run(self.clips)
+        if books.tally.failures:
+            raise DataError(f"Stage 1 failed: {books.tally.failures[0].problem}", "Repair it first.")
 
     def published(self) -> None:
         segments = [segment for one in self._seen for segment in one.segments]

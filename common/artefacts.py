@@ -14,8 +14,9 @@ from common.device import torch_device
 from common.errors import CacheError
 from common.files import sha256, written_whole
 from common.models import check_configuration, quiet
-from common.outside_text import first_fault, in_a_line
+from common.outside_text import first_fault
 from common.provenance import provenance
+from common.reasons import in_a_line, reason_of
 from common.recipe import Recipe
 from common.sealed import read_sealed, write_sealed
 
@@ -62,7 +63,7 @@ def not_written(error: Exception, folder: Path) -> CacheError | None:
     """What to say where safetensors or torch couldn't write into ``folder``; their errors name no file."""
     from safetensors import SafetensorError
 
-    text = " ".join(str(error).split())[:200].rstrip(".")
+    text = reason_of(error)
     if not isinstance(error, SafetensorError) and not any(sign in text for sign in _TORCH_WRITES):
         return None
     return CacheError(
@@ -95,10 +96,8 @@ def load_trained(model_class: Any, folder: Path, device: str, *, made_by: str) -
     try:
         model = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300].rstrip(".")
-        raise CacheError(
-            f"The model in {folder} can't be loaded: {reason}.", f"Delete {folder} and run `{made_by}` again."
-        ) from error
+        problem = f"The model in {folder} can't be loaded: {reason_of(error)}."
+        raise CacheError(problem, f"Delete {folder} and run `{made_by}` again.") from error
     return model.eval().to(torch_device(device))
 
 

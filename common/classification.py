@@ -69,18 +69,15 @@ def classification_loss(
         If ``kind`` isn't known.
     """
     import torch
-    from torch.nn import functional as F
 
-    _check_shapes(logits, target)
-    if kind not in CLASS_LOSSES:
-        raise RecipeError(f"There is no loss of classes called {kind!r}.", f"Known: {', '.join(CLASS_LOSSES)}.")
+    _check(logits, target, kind)
     K = logits.shape[-1]
     dtype = torch.promote_types(logits.dtype, torch.float32)  # sums over a batch overflow float16
     label = target.reshape(-1, 1)  # (N, 1)
     labelled = label != NO_EMOTION
     label = label.clamp_min(0)
     # Before any product: 0 * NaN is NaN, also in a backward pass.
-    log_p = F.log_softmax(torch.where(labelled, logits.to(dtype).reshape(-1, K), 0), dim=-1)  # (N, K)
+    log_p = torch.log_softmax(torch.where(labelled, logits.to(dtype).reshape(-1, K), 0), dim=-1)  # (N, K)
     w = log_p.new_ones(K) if weights is None else torch.as_tensor(weights, dtype=dtype, device=log_p.device)
     if w.shape != (K,):
         raise DataError(f"Class weights of shape {tuple(w.shape)} don't fit {K} classes.", "Give one of each class.")
@@ -105,7 +102,7 @@ def _shortfall(log_p: Tensor, label: Tensor) -> Tensor:
     return log_p.masked_fill(own, float("-inf")).logsumexp(dim=-1)
 
 
-def _check_shapes(logits: Tensor, target: Tensor) -> None:
+def _check(logits: Tensor, target: Tensor, kind: str) -> None:
     if logits.dim() == 0 or logits.shape[:-1] != target.shape or logits.shape[-1] < 2:
         raise DataError(
             f"Logits of shape {tuple(logits.shape)} don't fit classes of shape {tuple(target.shape)}.",
@@ -119,6 +116,8 @@ def _check_shapes(logits: Tensor, target: Tensor) -> None:
         raise DataError(
             f"A label is {int(wrong[0])}; there are {K} classes.", "Labels are 0 to K - 1, or -1 where there is none."
         )
+    if kind not in CLASS_LOSSES:
+        raise RecipeError(f"There is no loss of classes called {kind!r}.", f"Known: {', '.join(CLASS_LOSSES)}.")
 
 
 def configured_loss(logits: Tensor, target: Tensor, settings: ClassSettings) -> Tensor:

@@ -18,6 +18,7 @@ import click
 
 from common import processes
 from common.errors import MavenError, UsageError
+from common.reasons import says_no_memory
 from common.storage.address import CACHE_FOLDER
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,11 +27,11 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 
-_SIGNS_OF_NO_MEMORY = ("can't allocate memory", "out of memory", "can't start new thread")
 _NO_MEMORY = (
     "error: Memory ran out. Take fewer --workers, smaller batches or shorter windows, or a machine with more memory. "
     "What is finished is kept."
 )
+_NO_OTHER = "error: Another process of this training ended. The same command goes on from its checkpoint."
 
 
 class StageGroup(click.Group):
@@ -62,21 +63,18 @@ class StageGroup(click.Group):
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             _complain(f"error: {reason}. Check the path, the disk and the rights.")
             ctx.exit(1)
-        except MemoryError:
-            _complain(_NO_MEMORY)
-            ctx.exit(1)
         except KeyboardInterrupt as error:
             with contextlib.suppress(ValueError):  # a second Ctrl-C comes too late to matter
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             _complain("\nInterrupted. What is finished is kept; the same command goes on from there.")
             ctx.exit(TERMINATED if isinstance(error, _Terminated) else INTERRUPTED)
-        except RuntimeError as error:
-            if any(sign in str(error) for sign in _SIGNS_OF_NO_MEMORY):  # torch's, wherever it happens
+        except (MemoryError, RuntimeError) as error:
+            if says_no_memory(error):
                 _complain(_NO_MEMORY)
-                ctx.exit(1)
-            if not processes.lost_another(error):
+            elif processes.lost_another(error):
+                _complain(_NO_OTHER)
+            else:
                 raise
-            _complain("error: Another process of this training ended. The same command goes on from its checkpoint.")
             ctx.exit(1)
         finally:
             if before is not None:

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from common.errors import UsageError
+from common.reasons import headline_of, says_no_memory
 from common.recipe import Precision
 
 _LOG = logging.getLogger(__name__)
@@ -43,8 +44,8 @@ def torch_device(name: str) -> Any:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UsageError(f"DEVICE={name} isn't available: {reason}.", "Use auto, cpu, cuda or mps.") from error
+        problem = f"DEVICE={name} isn't available: {headline_of(error)}."
+        raise UsageError(problem, "Use auto, cpu, cuda or mps.") from error
     return device
 
 
@@ -98,6 +99,4 @@ def memory_ran_out(error: Exception) -> bool:
     """Is it this, in whatever words the device says it?"""
     from accelerate.utils.memory import should_reduce_batch_size
 
-    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):  # there is no room for its stack
-        return True
-    return isinstance(error, MemoryError) or should_reduce_batch_size(error)
+    return says_no_memory(error) or should_reduce_batch_size(error)

@@ -14,6 +14,7 @@ import numpy as np
 
 from common.clipfile import CURE, ClipFile
 from common.errors import CacheError
+from common.reasons import reason_of
 from common.rows import Array, Rows, blocks, stretches
 from common.schema import SCHEMA_VERSION
 
@@ -57,8 +58,7 @@ def opened(path: Path, *, named: Path | None = None, chunked: bool = False) -> I
         with h5py.File(path, "r", locking=False) as file:
             yield ClipFile(file, path, name, chunked=chunked)
     except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise CacheError(f"{name} can't be read as HDF5 ({reason}).", CURE) from error
+        raise CacheError(f"{name} can't be read as HDF5 ({reason_of(error)}).", CURE) from error
 
 
 def check_version(file: ClipFile, path: Path) -> None:

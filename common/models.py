@@ -15,6 +15,7 @@ from typing import Any
 
 from common.errors import ModelError, UsageError
 from common.files import sha256
+from common.reasons import reason_of
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TIMEOUT_S = 20.0
@@ -197,6 +198,5 @@ def _weights(folder: Path) -> list[Path]:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    first = re.split(r"(?<=[a-z])\. ", text)[0]
-    return (first[:300] or type(error).__name__).rstrip(".")
+    first = re.split(r"(?<=[a-z])\.\s", str(error).strip())[0]
+    return reason_of(first) or type(error).__name__

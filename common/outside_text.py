@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from common.reasons import in_a_line
+
 #: So many characters of a value are repeated in a message.
 SHOWN = 40
 
@@ -26,12 +28,6 @@ def shortened(value: object, most: int = SHOWN) -> str:
     if len(text) <= most + 2:
         return text
     return f"{text[:most]}...{text[0]} ({len(value if isinstance(value, str) else text)} characters)"
-
-
-def in_a_line(text: object, most: int = 200) -> str:
-    """What another library said, or a path, as part of a sentence: on one line, its end left out where it is long."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= most else f"{line[:most]}..."
 
 
 def first_fault(error: ValidationError) -> str:

@@ -164,7 +164,7 @@ def rows_of_all(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return joined(prediction.to(wide)), joined(target)
 
 
-def lost_another(error: RuntimeError) -> bool:
+def lost_another(error: Exception) -> bool:
     """Was ``error`` raised because another process of the group is gone?"""
     if not several():
         return False

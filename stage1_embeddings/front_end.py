@@ -14,6 +14,7 @@ import numpy as np
 
 from common.errors import LimitError, MavenError
 from common.media import decode
+from common.reasons import reason_of
 from common.schema import LANDMARKS
 from stage1_embeddings.events import Array, Broken, Ended, Event, Frames, Sound, Task
 from stage1_embeddings.faces import ready
@@ -59,7 +60,7 @@ class FrontEnd:
             yield Broken(f"{reason}.", "Check the disk and the rights.", lasting=False)
         except (RuntimeError, ValueError, cv2.error) as error:
             logging.getLogger(__name__).debug("%s failed", task.key, exc_info=True)
-            problem = f"{task.source}: {type(error).__name__}: {' '.join(str(error).split())}."
+            problem = f"{task.source}: {type(error).__name__}: {reason_of(error)}."
             yield Broken(problem, "This is unexpected; please report it with the clip.", lasting=True)
 
     def _frames(self, task: Task) -> Iterator[Frames]:

@@ -51,6 +51,9 @@ class Job:
     began_s: float
 
 
+#: What a single clip can do wrong; whatever it is, the others go on.
+CLIP_ERRORS = (MavenError, OSError, RuntimeError, ValueError)
+
 #: Of the disk, not of a clip.
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 

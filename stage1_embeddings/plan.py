@@ -1,8 +1,7 @@
-"""What must be computed for a clip, and what the cache already holds. Loads no model."""
+"""What shapes each clip's file, and which files are done. Loads no model."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,23 +14,8 @@ from common.json_lines import read_json
 from common.manifest import CachedClip, Clip
 from common.models import Pretrained
 from common.recipe import Faces, Stage1, fingerprint
-from common.rows import Array, Rows
-from common.schema import (
-    AROUSAL,
-    EMOTION,
-    FACE_BOX,
-    FACE_LANDMARKS,
-    FACE_SCORE,
-    MODALITIES,
-    TIME,
-    VALENCE,
-    WORD_END,
-    WORD_START,
-    WORD_TEXT,
-    Modality,
-    present,
-)
-from common.store import read_attributes, read_rows, read_summary, validate
+from common.schema import Modality
+from common.store import read_attributes, read_summary
 from common.videos import Videos
 from stage1_embeddings.brought import Brought
 from stage1_embeddings.cache_index.index import CacheIndex
@@ -44,14 +28,6 @@ from stage1_embeddings.speech.hallucinations import RULES_VERSION
 
 #: Raise when faces are found or cut out differently.
 FRONT_END_VERSION = 3
-
-#: The datasets that belong together: computed together, carried over together.
-GROUPS: dict[Modality, tuple[str, ...]] = {
-    "visual": (TIME, "visual", present("visual"), FACE_BOX, FACE_LANDMARKS, FACE_SCORE),
-    "audio": ("audio", present("audio")),
-    "text": ("text", present("text"), WORD_TEXT, WORD_START, WORD_END),
-}
-LABELS = (VALENCE, AROUSAL, EMOTION)
 
 
 class FeaturePlan:
@@ -141,7 +117,7 @@ class FeaturePlan:
         if clip.utterances:
             return source_of_utterances(clip, self.brought.features)
         record = self.index.fresh([clip.id]).get(clip.id)
-        known = record.known() if record else _attributes_or_none(self.path(clip))
+        known = record.known() if record else attributes_or_none(self.path(clip))
         known = known or read_json(self.index_path(clip))
         crops = self.settings.faces.detector == "crops"
         return source_of_video(clip, known, wants_crops=crops, videos=self.videos, fetch=fetch)
@@ -196,46 +172,12 @@ class FeaturePlan:
         """Lists the face tracks of a clip under ``policy: all``."""
         return self.folder / f"{clip.id}.tracks.json"
 
-    def carried(self, clip: Clip, source: Source) -> dict[Modality, dict[str, Rows | Array | list[str]]]:
-        """What other cache files already hold of this clip, made from the same inputs by the same settings."""
-        found: dict[Modality, dict[str, Rows | Array | list[str]]] = {}
-        for path in self._candidates(clip):
-            attributes = _attributes_or_none(path)
-            if attributes is None or attributes.get("pictured") != self.pictured(clip, source):
-                continue
-            for modality in MODALITIES:
-                if modality not in found and self._same(modality, attributes, source):
-                    with contextlib.suppress(CacheError):  # damaged: nothing to carry over, it is computed again
-                        found[modality] = dict(read_rows(path, GROUPS[modality]))
-        return found
-
-    def kept_crops(self, clip: Clip, source: Source) -> Path | None:
-        """The file of the clip's crops, if they were kept and are still right."""
-        path = self.crops_path(clip)
-        attributes = _attributes_or_none(path) or {}
-        if attributes.get("content") != self.crops_content(clip, source):
-            return None
-        try:
-            validate(path)
-        except CacheError:
-            return None  # damaged: they are made, and kept, again
-        return path
-
     def pictured(self, clip: Clip, source: Source) -> str:
         """Fingerprint of what gives a clip its frames and faces, and so its clock."""
         if clip.utterances:
             return fingerprint("utterances", text.WHOLE_VERSION, source.sha256)
         rows = [source.annotation_sha256, self.settings.faces.crops_rate_hz] if clip.source.is_dir() else []
         return fingerprint(source.sha256, source.crops_sha256, clip.side, *rows)
-
-    def _candidates(self, clip: Clip) -> list[Path]:
-        others = sorted((self.cache / "features").glob("*/"))
-        return [path for folder in [self.folder, *others] if (path := folder / f"{clip.id}.h5").is_file()]
-
-    def _same(self, modality: Modality, attributes: Mapping[str, Any], source: Source) -> bool:
-        if attributes.get(f"fingerprint_{modality}") != self.fingerprints[modality]:
-            return False
-        return modality != "text" or attributes.get("transcript_sha256", "") == (source.transcript_sha256 or "")
 
 
 def tracks_in(index: Mapping[str, Any]) -> list[str]:
@@ -258,8 +200,8 @@ def _recogniser(settings: Stage1) -> list[Any]:
     return [RULES_VERSION, sha256(*files) if path.exists() else None]
 
 
-def _attributes_or_none(path: Path) -> dict[str, Any] | None:
-    """A broken or foreign file holds nothing to carry over; `FeaturePlan.is_done` is where it is reported."""
+def attributes_or_none(path: Path) -> dict[str, Any] | None:
+    """A broken or foreign file holds nothing to carry over; `FeaturePlan.done` is where it is reported."""
     try:
         return read_attributes(path)
     except CacheError:

@@ -29,7 +29,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from common.outside_text import in_a_line
+from common.reasons import headline_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ def compiles(device: torch.device) -> bool:
                     _compiled(function)(query, key, query @ key.mT)
         # torch's own errors of compilation are RuntimeErrors; Triton calls a compiler itself
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-            reason = f"torch.compile failed: {in_a_line(error).rstrip('.') or type(error).__name__}"
+            reason = f"torch.compile failed: {headline_of(error)}"
     if reason:
         _LOG.warning("Additive attention runs uncompiled, several times slower: %s.", reason)
     return not reason

@@ -5,7 +5,7 @@ python -m stage2_beit attend talk --run runs/demo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from common.artefacts import load_trained, read_record, recipe_of
 from common.errors import CacheError, UsageError
 from common.files import remove_partials
 from common.listening import LISTENING, Listening, read_listening, write_listening
-from common.manifest import CachedClip, read_manifest
+from common.manifest import CachedClip, Manifest, read_manifest
 from common.patterns import fitting
-from common.recipe import Recipe, fingerprint
+from common.recipe import Recipe, Stage2, fingerprint
 from stage2_beit.export import FUSED, fused_key
 from stage2_beit.train import MADE_BY
 from stage2_beit.words import windows_with
@@ -25,13 +25,15 @@ from stage2_beit.words import windows_with
 #: Clips that are named where none was chosen.
 _NAMED = 5
 
+Say = Callable[[str], None]
+
 
 def attend(
     fusion: Path,
     cache: Path,
     run: Path,
     device: str,
-    say: Callable[[str], None],
+    say: Say,
     *,
     only: Sequence[str] = (),
     every: bool = False,
@@ -74,18 +76,11 @@ def attend(
     todo = [clip for clip in clips if not _is_done(run, clip.id, contents[clip.id], say)]
     if todo:
         from stage2_beit.build import model_class
-        from stage2_beit.listening import clip_listening
 
         model = load_trained(model_class(recipe.stage2), fusion, device, made_by=MADE_BY)
-        subwords = model.subwords() if recipe.stage2.finetune_text else None
-        windows = windows_with(subwords)
-        for clip in todo:
-            data = windows(cache, manifest, [clip], recipe.stage2.window, modalities=recipe.stage2.modalities)
-            found = clip_listening(model, data)
+        for clip, found in _listened(model, recipe.stage2, cache, manifest, todo, say):
             write_listening(run, clip.id, contents[clip.id], found)
             say(f"{clip.id}: {in_words(found)}")
-        for remark in subwords.remarks() if subwords else ():
-            say(f"Note: {remark}")
         say(f"Stage 2: attention of {len(todo)} of {len(clips)} clips written to {run / LISTENING}")
     else:
         say(f"Stage 2: attention of all {len(clips)} clips is in {run / LISTENING}; nothing to do, no model loaded.")
@@ -118,6 +113,23 @@ def in_words(listening: Listening) -> str:
     return f"added to the target's features, by their norm (median): {what}" if what else "no path adds anything"
 
 
+def _listened(
+    model: Any, settings: Stage2, cache: Path, manifest: Manifest, clips: Sequence[CachedClip], say: Say
+) -> Iterator[tuple[CachedClip, Listening]]:
+    """The six paths of each clip; at last, what must be said of the words that the model read."""
+    from stage2_beit.listening import clip_listening
+
+    subwords = model.subwords() if settings.finetune_text else None
+    windows = windows_with(subwords)
+    for clip in clips:
+        yield (
+            clip,
+            clip_listening(model, windows(cache, manifest, [clip], settings.window, modalities=settings.modalities)),
+        )
+    for remark in subwords.remarks() if subwords else ():
+        say(f"Note: {remark}")
+
+
 def _contents(
     clips: Sequence[CachedClip], record: dict[str, Any], recipe: Recipe, fusion: Path, run: Path
 ) -> dict[str, str]:
@@ -136,7 +148,7 @@ def _contents(
     return {clip.id: exported[clip.id] for clip in clips}
 
 
-def _is_done(run: Path, clip: str, content: str, say: Callable[[str], None]) -> bool:
+def _is_done(run: Path, clip: str, content: str, say: Say) -> bool:
     try:
         return read_listening(run, clip, content) is not None
     except CacheError as error:

@@ -15,6 +15,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.beit.modeling_beit import BeitLayer
 
 from common.errors import ModelError, RecipeError
+from common.reasons import reason_of
 from stage2_beit.additive import AdditiveAttention
 from stage2_beit.attention import open_mask
 
@@ -179,7 +180,7 @@ def load_beit_layers(folder: Path, layers: int = 2) -> PretrainedLayers:
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
-            f"The BEiT at {folder} can't be loaded: {' '.join(str(error).split())}.",
+            f"The BEiT at {folder} can't be loaded: {reason_of(error)}.",
             "Give a folder with config.json and model.safetensors, or a hub id and a revision that has them.",
         ) from error
     config = model.config

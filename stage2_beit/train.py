@@ -14,10 +14,11 @@ from common.artefacts import is_current, remove_checkpoints, save_model
 from common.errors import DataError
 from common.history import CHECKPOINTS
 from common.labels import balanced_draws, class_counts, class_remarks
-from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
+from common.manifest import CachedClip, Manifest, read_manifest
 from common.processes import first, from_first
 from common.recipe import Recipe, fingerprint
 from common.schema import Split
+from common.splits import check_labels, check_splits
 from common.versions import FUSION_CODE_VERSION
 from common.windows import FeatureWindows
 from stage2_beit.pretrained import pretrained_beit

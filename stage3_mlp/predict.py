@@ -66,11 +66,9 @@ def predict_videos(
     CacheError
         If the run isn't trained.
     """
-    record = _checked_run(run)
+    record = _checked_run(run, paths)
     outcome = outcome_of(record.get("classes", []))  # an earlier version knew none
-    _check_kind(record, paths)
-    named = [str(path.absolute()) for path in paths]
-    work = out / FEATURES / fingerprint("videos", str(run.absolute()), named, list(settings))
+    work = out / FEATURES / _key(paths, run, settings)
     with one_at_a_time(work):
         _stages(paths, run, work, device, settings, attention=_has_paths(record), retry_failed=retry_failed)
         features, fused = read_manifest(work), read_manifest(work / FUSED)
@@ -119,23 +117,25 @@ def _write_tables(folder: Path, outcome: Outcome, predictions: Sequence[Any], sa
     return path
 
 
-def _checked_run(run: Path) -> dict[str, Any]:
-    """The record of a run's head, if all is there that predicts: before hours are spent on features."""
+def _key(paths: Sequence[Path], run: Path, settings: Sequence[str]) -> str:
+    """One set of features for the paths of each command."""
+    named = [str(path.absolute()) for path in paths]
+    return fingerprint("videos", str(run.absolute()), named, list(settings))
+
+
+def _checked_run(run: Path, paths: Sequence[Path]) -> dict[str, Any]:
+    """The record of a run's head, if all is there that predicts these: before hours are spent on features."""
     record = check_trained(run / HEAD, made_by=MADE_BY)
     check_trained(run / "fusion", made_by="make train-beit")
     if not (run / RECIPE).is_file():
         raise CacheError(f"There is no {run / RECIPE}.", "Run `make embeddings` with this RUN again; it writes it.")
-    return record
-
-
-def _check_kind(record: dict[str, Any], paths: Sequence[Path]) -> None:
-    """Before hours are spent on a video that the run has no use for."""
     video = next((path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()), None)
     if record.get("rows", "frames") == "utterances" and video is not None:
         raise UsageError(
             f"The run was trained on utterances; {video} is a video, whose rows are frames.",
             "Give it a table of utterances, or name a RUN that was trained on videos.",
         )
+    return record
 
 
 def _check_classes(record: dict[str, Any], manifest: Manifest, head: Path) -> None:

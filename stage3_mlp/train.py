@@ -22,10 +22,11 @@ from common.labels import (
     loss_settings,
     read_labels,
 )
-from common.manifest import CachedClip, Manifest, check_labels, check_splits, read_manifest
+from common.manifest import CachedClip, Manifest, read_manifest
 from common.processes import first, from_first
 from common.recipe import Recipe, fingerprint
 from common.schema import REFINED
+from common.splits import check_labels, check_splits
 from common.versions import HEAD_CODE_VERSION
 from common.windows import CachedArrays
 from stage3_mlp.pooling import COLUMNS, PoolFrames, pool

@@ -7,8 +7,9 @@ from typing import Any
 
 from common.artefacts import RECORD, read_record, recipe_of
 from common.errors import CacheError
-from common.manifest import MANIFEST, Manifest, check_splits, made_of, read_manifest
+from common.manifest import MANIFEST, Manifest, made_of, read_manifest
 from common.recipe import Recipe
+from common.splits import check_splits
 from stage3_mlp.train import FUSED, HEAD, MADE_BY, head_fingerprint
 
 #: Stage 2's model in a run's folder.

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from common.errors import DataError
-from common.manifest import CachedClip, Manifest, check_splits, read_manifest
+from common.manifest import CachedClip, Manifest, read_manifest
 from common.recipe import Recipe
 from common.schema import Split
+from common.splits import check_splits
 from stage3_mlp.report.studied import FOLDS
 from studies.chain import Places, Scored, train_and_score
 from studies.together import score_together

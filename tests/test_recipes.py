@@ -1,17 +1,16 @@
-"""The recipes of this project: bases, the values their sources give, and each trained in miniature by the commands."""
+"""The recipes of this project: the values their sources give, and each trained in miniature by the commands."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
-from common.errors import RecipeError
 from common.recipe import RECIPES, Fusion, Recipe, TextGuided, load_recipe
 from stage1_embeddings.cli import main as stage1
 from stage2_beit.cli import main as stage2
@@ -22,74 +21,6 @@ NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 #: Recipes that the small corpus can't train, each with its reason.
 NEEDS_ANOTHER_CORPUS = {"emobank": "its rows are sentences of a table, and its own test trains it"}
-
-# Bases
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Three recipes, each on the one before: demo, low, high."""
-    low = {"base": "demo", "name": "low", "stage2": {"modalities": ["text"], "training": {"epochs": 3}}}
-    (tmp_path / "low.yaml").write_text(yaml.safe_dump(low))
-    (tmp_path / "high").mkdir()
-    text = "base: ../low.yaml\nname: high\nstage2: {training: {plateau: null, learning_rate: 0.5}, modalities: [audio]}"
-    (tmp_path / "high" / "high.yaml").write_text(text)
-    return tmp_path
-
-
-def test_a_recipe_with_a_base_says_only_what_differs(folder: Path) -> None:
-    demo, high = load_recipe("demo"), load_recipe(str(folder / "high" / "high.yaml"))
-    changes = {"epochs": 3, "plateau": None, "learning_rate": 0.5}
-    expected = demo.model_dump() | {"name": "high"}
-    expected["stage2"] |= {"modalities": ("audio",), "training": demo.stage2.training.model_dump() | changes}
-    assert high.model_dump() == expected
-
-
-def test_a_section_replaces_a_value_below_it(folder: Path) -> None:
-    top = folder / "top.yaml"
-    top.write_text("base: high/high.yaml\nname: top\nstage2: {training: {plateau: {factor: 0.25}}}")
-    plateau = load_recipe(str(top)).stage2.training.plateau
-    assert plateau is not None and (plateau.factor, plateau.patience) == (0.25, 5)
-
-
-def test_an_override_lies_above_all_bases_and_changes_one_place(folder: Path) -> None:
-    path = folder / "shared.yaml"
-    path.write_text(
-        "base: demo\nname: s\nstage2: {training: &t {epochs: 9, plateau: {factor: 0.5}}}\nstage3: {training: *t}"
-    )
-    recipe = load_recipe(str(path), ("stage2.training.plateau.factor=0.75", "stage2.training.epochs=4"))
-    assert [s.training.epochs for s in (recipe.stage2, recipe.stage3)] == [4, 9]
-    assert [s.training.plateau.factor for s in (recipe.stage2, recipe.stage3) if s.training.plateau] == [0.75, 0.5]
-
-
-def test_faults_name_the_file_and_its_bases(folder: Path) -> None:
-    (folder / "low.yaml").write_text("base: demo\nname: low\nstage2: {windoww: {}}")
-    with pytest.raises(RecipeError, match=r"high.yaml on .*low.yaml on .*demo.yaml has 1 fault.*\n *stage2.windoww"):
-        load_recipe(str(folder / "high" / "high.yaml"))
-
-
-@pytest.mark.parametrize(
-    ("base", "says"),
-    [
-        ("nope", r"mine.yaml has the base 'nope'\. There is no recipe called 'nope'.*Known: .*maven"),
-        ("./nope.yaml", r"mine.yaml has the base './nope.yaml'\. There is no recipe at .*nope.yaml"),
-        ("mine.yaml", r"is its own base: .*mine.yaml -> .*mine.yaml"),
-        ("high/other.yaml", r"is its own base: .*mine.yaml -> .*other.yaml -> .*mine.yaml\. Remove one"),
-        ("[demo, maven]", r"mine.yaml: base is \['demo', 'maven'\]\. It is a recipe's name"),
-    ],
-)
-def test_bases_that_lead_nowhere_are_named(folder: Path, base: str, says: str) -> None:
-    path = folder / "mine.yaml"
-    path.write_text(f"base: {base}\nname: mine\n")
-    (folder / "high" / "other.yaml").write_text("base: ../mine.yaml\nname: other\n")
-    with pytest.raises(RecipeError, match=says):
-        load_recipe(str(path))
-
-
-def test_an_override_is_no_base() -> None:
-    with pytest.raises(RecipeError, match="base: isn't a setting"):
-        load_recipe("demo", ("base=maven",))
-
 
 # What the sources say
 
@@ -213,6 +144,21 @@ def miniature_beit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def run_stages(name: str, overrides: Sequence[str], data: Path, cache: Path, run: Path) -> None:
+    """A recipe through the three stages, by their commands."""
+    recipe = ["--recipe", name, *(part for override in overrides for part in ("--set", override))]
+    places = ["--cache", str(cache), "--run", str(run), "--device", "cpu"]
+    for command, arguments in (
+        (stage1, ["extract", "--workers", "0", "--data", str(data), *recipe]),
+        (stage2, ["train", *recipe]),
+        (stage2, ["export"]),
+        (stage3, ["train", *recipe]),
+        (stage3, ["test"]),
+    ):
+        result = CliRunner().invoke(command, [*arguments, *places])
+        assert result.exit_code == 0, result.output
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_trains_in_miniature(
     name: str, corpus: Path, cache: Path, miniature_beit: Path, tmp_path: Path
@@ -225,18 +171,8 @@ def test_every_recipe_trains_in_miniature(
     if fusion.beit_model is not None:
         changes |= {"stage2.fusion.beit_model": str(miniature_beit), "stage2.fusion.beit_revision": "null"}
     overrides = tuple(f"{key}={value}" for key, value in changes.items())
-    recipe = ["--recipe", name, *(part for override in overrides for part in ("--set", override))]
     run = tmp_path / "run"
-    places = ["--cache", str(cache), "--run", str(run), "--device", "cpu"]
-    for command, arguments in (
-        (stage1, ["extract", "--workers", "0", "--data", str(corpus), *recipe]),
-        (stage2, ["train", *recipe]),
-        (stage2, ["export"]),
-        (stage3, ["train", *recipe]),
-        (stage3, ["test"]),
-    ):
-        result = CliRunner().invoke(command, [*arguments, *places])
-        assert result.exit_code == 0, result.output
+    run_stages(name, overrides, corpus, cache, run)
 
     used = load_recipe(name, overrides)
     for part in ("fusion", "head"):
@@ -270,17 +206,7 @@ def test_every_recipe_of_classes_trains_in_miniature(name: str, cache: Path, tmp
     smaller = SMALLER_FUSION[load_recipe(name).stage2.fusion.kind]
     changes |= {f"stage2.fusion.{key}": value for key, value in smaller.items()}
     overrides = tuple(f"{key}={value}" for key, value in changes.items())
-    recipe = ["--recipe", name, *(part for override in overrides for part in ("--set", override))]
-    places = ["--cache", str(cache), "--run", str(tmp_path / "run"), "--device", "cpu"]
-    for command, arguments in (
-        (stage1, ["extract", "--workers", "0", "--data", str(data), *recipe]),
-        (stage2, ["train", *recipe]),
-        (stage2, ["export"]),
-        (stage3, ["train", *recipe]),
-        (stage3, ["test"]),
-    ):
-        result = CliRunner().invoke(command, [*arguments, *places])
-        assert result.exit_code == 0, result.output
+    run_stages(name, overrides, data, cache, tmp_path / "run")
     used = load_recipe(name, overrides)
     record = json.loads((tmp_path / "run" / "fusion" / "record.json").read_text())
     assert Recipe.model_validate(record["recipe"]) == used

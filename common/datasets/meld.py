@@ -24,7 +24,8 @@ from common.datasets.tables.delimited import is_utf8, not_utf8, records
 from common.datasets.tables.spec import MELD_CLASSES, folded
 from common.errors import DataError
 from common.manifest import Clip, Protocol, Utterance
-from common.outside_text import in_a_line, shortened
+from common.outside_text import shortened
+from common.reasons import in_a_line
 from common.schema import Modality, Split
 
 NEEDED = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.errors import MavenError
+from common.reasons import reason_of
 
 #: ``missing`` and ``failed`` stop a run; a warning doesn't.
 State = Literal["ok", "warning", "missing", "failed"]
@@ -62,9 +63,9 @@ def looked_at(section: str, name: str, look: Callable[[], Iterable[Check]]) -> l
         return [Check(section, name, "failed", f"{reason}.", "Check the path, the disk and the rights.")]
     except ImportError as error:
         cure = "Install the packages again (make install), or what the message names."
-        return [Check(section, name, "failed", f"can't be imported: {in_a_line(error)}.", cure)]
+        return [Check(section, name, "failed", f"can't be imported: {reason_of(error)}.", cure)]
     except Exception as error:  # a machine is odd in ways nobody has thought of; it is shown, and the rest goes on
-        text = f"couldn't be looked at: {type(error).__name__}: {in_a_line(error)}."
+        text = f"couldn't be looked at: {type(error).__name__}: {reason_of(error)}."
         return [Check(section, name, "failed", text, "Report this screen; it may be a fault of the doctor.")]
 
 
@@ -74,8 +75,3 @@ def python(*arguments: str) -> str:
     here = Path.cwd()
     short = program.relative_to(here) if program.is_relative_to(here) else program
     return shlex.join([str(short), *arguments])
-
-
-def in_a_line(reason: object) -> str:
-    """A message as one line of at most 300 signs, without its full stop."""
-    return " ".join(str(reason).split())[:300].rstrip(".")

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from common.doctor.check import Check, in_a_line
+from common.doctor.check import Check
 from common.doctor.found import Found
 from common.doctor.surroundings import environment
 from common.errors import ModelError
 from common.models import Pretrained, fetch, find
+from common.reasons import reason_of
 from common.recipe import Recipe, Stage1
 from common.schema import MODALITIES
 from common.sizes import in_bytes
@@ -113,7 +114,7 @@ def _faults(folder: Path, kind: _Kind) -> list[str]:
             with safe_open(path, framework="np"):
                 pass
         except (SafetensorError, OSError) as error:
-            faults.append(f"holds {path.name}, which isn't whole ({in_a_line(error)})")
+            faults.append(f"holds {path.name}, which isn't whole ({reason_of(error)})")
     for path in sorted(folder.glob("*.safetensors.index.json")):
         shards = set(json.loads(path.read_text(encoding="utf-8")).get("weight_map", {}).values())
         lacking = sorted(shard for shard in shards if not (folder / shard).is_file())

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.doctor.check import Check, in_a_line, python
+from common.doctor.check import Check, python
 from common.doctor.machine import usable_cores
 from common.doctor.models import SECTION as MODELS
 from common.errors import UsageError
 from common.files import sha256
 from common.provenance import PROJECT
+from common.reasons import reason_of
 from common.sizes import in_bytes
 
 SECTION = "computing"
@@ -146,7 +147,7 @@ def _gpu(place: Any) -> Check:
         right = float((ones @ ones).sum()) == 64**3
     except RuntimeError as error:
         cure = f"Install a torch that is built for it (this one: {', '.join(built_for)}), or use --device cpu."
-        return Check(SECTION, "device", "failed", f"{text}; it can't compute: {in_a_line(error)}", cure, facts=facts)
+        return Check(SECTION, "device", "failed", f"{text}; it can't compute: {reason_of(error)}", cure, facts=facts)
     if not right:
         cure = "Try another GPU (--device cuda:1); this one, or its driver, isn't sound."
         return Check(SECTION, "device", "failed", f"{text}; it computes wrongly", cure, facts=facts)
@@ -204,7 +205,7 @@ def _whisper(model: str, fetching: bool) -> Check:
             whisper.load_model(model, device="cpu")
         except (OSError, RuntimeError) as error:
             cure = "Copy its .pt file into ~/.cache/whisper, or set stage1.speech.recogniser=none."
-            return Check(MODELS, "speech", "missing", f"whisper {model} can't be fetched: {in_a_line(error)}", cure)
+            return Check(MODELS, "speech", "missing", f"whisper {model} can't be fetched: {reason_of(error)}", cure)
     # As whisper.load_model has it; the address holds the file's sha256.
     path = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "whisper", url.rsplit("/", 1)[1])
     if not path.is_file():
@@ -220,12 +221,12 @@ def _faster(model: str, fetching: bool) -> Check:
     except ImportError as error:
         install = python("-m", "pip", "install", "-r", str(PROJECT / "requirements-faster-whisper.txt"))
         cure = "Set stage1.speech.recogniser=whisper, or install it:"
-        return Check(MODELS, "speech", "missing", f"faster-whisper: {in_a_line(error)}", cure, install)
+        return Check(MODELS, "speech", "missing", f"faster-whisper: {reason_of(error)}", cure, install)
     path = Path(model).expanduser()
     if path.is_dir():
         return Check(MODELS, "speech", "ok", f"faster-whisper, {path}", facts={"file": str(path)})
     try:
         folder = package.download_model(model, local_files_only=not fetching)
     except (OSError, ValueError) as error:
-        return Check(MODELS, "speech", "missing", f"faster-whisper {model}: {in_a_line(error)}")
+        return Check(MODELS, "speech", "missing", f"faster-whisper {model}: {reason_of(error)}")
     return Check(MODELS, "speech", "ok", f"faster-whisper {model}, {folder}", facts={"file": str(folder)})

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from common.claims import Claim
-from common.doctor.check import Check, in_a_line
+from common.doctor.check import Check
 from common.files import written_whole
+from common.reasons import reason_of
 from common.sizes import in_bytes
 
 SECTION = "places"
@@ -51,7 +52,7 @@ def place(name: str, folder: Path) -> Iterator[Check]:
     try:
         notes = _trial(nearest, step, whole=name == "cache")
     except (OSError, NotImplementedError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else in_a_line(error)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else reason_of(error)
         text = f"{folder}: can't {step[0]} in {nearest}: {reason}"
         yield Check(SECTION, name, "failed", text, _cure(step[0], nearest, elsewhere))
         return

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from common.datasets import survey_dataset
-from common.doctor.check import Check, in_a_line
+from common.doctor.check import Check
 from common.doctor.found import DataSize, Found
 from common.doctor.places import nearest_folder
 from common.errors import MavenError
 from common.manifest import Clip
+from common.reasons import reason_of
 from common.recipe import Recipe
 from common.schema import FEATURE_DTYPE, LANDMARKS, MODALITIES, REFINED_DTYPE
 from common.sizes import in_bytes
@@ -92,8 +93,8 @@ def _probed(sources: Sequence[Path]) -> tuple[int, float, int, str]:
         try:
             count, length_s = _by_header(path)
         except (MavenError, OSError, ValueError) as error:
-            said = error.problem if isinstance(error, MavenError) else f"{path.name}: {in_a_line(error)}"
-            broken, first = broken + 1, first or in_a_line(said)
+            said = error.problem if isinstance(error, MavenError) else f"{path.name}: {reason_of(error)}"
+            broken, first = broken + 1, first or reason_of(said)
             continue
         frames, seconds = frames + count, seconds + length_s
     share = len(sources) / len(chosen) if chosen else 1.0

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.doctor.check import Check, in_a_line
+from common.doctor.check import Check
 from common.doctor.surroundings import environment
+from common.reasons import reason_of
 
 if TYPE_CHECKING:
     from common.recipe import Recipe  # slow to import, and the child is to start first
@@ -115,7 +116,7 @@ def result(child: subprocess.Popen[str], patience_s: float | None = PATIENCE_S) 
     if told.ended:
         return checks
     how = f"hung for {patience_s or 0:.0f} s and was stopped" if hung else _end(child.returncode)
-    last = in_a_line(next((line for line in reversed(errors.splitlines()) if line.strip()), ""))
+    last = reason_of(next((line for line in reversed(errors.splitlines()) if line.strip()), ""))
     text = f"the process {how} at this{f': {last}' if last else ''}"
     name = told.begun or "start"
     section = SECTION if name in _STAGES else "computing"
@@ -169,7 +170,7 @@ class _Told:
                 said = self.failed[name]
                 reason = next((line for line in said if line.startswith("error")), " ".join(said[-3:]))
                 facts |= {"said": said}
-                found.append(Check(SECTION, name, "failed", in_a_line(reason), _REPORT, facts=facts))
+                found.append(Check(SECTION, name, "failed", reason_of(reason), _REPORT, facts=facts))
             else:
                 found.append(Check(SECTION, name, "ok", f"{_STAGES[name]}: {seconds:.1f} s", facts=facts))
         return found

@@ -12,45 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import VideoReformatter
 
 from common.errors import MediaError
-from common.media.container import (
-    check_count,
-    check_length,
-    check_piece,
-    check_size,
-    limit_decoder,
-    opened,
-    video_stream,
-)
+from common.media.container import check_count, check_length, opened, video_stream
 from common.media.sound import Audio, SoundBlock, SoundTrack, joined
+from common.media.stream import decoded
 from common.recipe import Decode
 from common.timeline import AUDIO_RATE_HZ
 
 __all__ = ["Audio", "SoundBlock", "VideoInfo", "audio", "frames", "probe", "sound", "times"]
-
-#: Larger pictures are decoded several at a time. Of 640 x 360 each takes 0.5 ms, and handing it from thread to thread
-#: costs more processor time than that and saves none.
-FRAME_THREADS_PIXELS = 1280 * 720
 
 #: What a frame is moved to where its time isn't later than the time before it.
 NUDGE_S = 1e-4
 
 #: A clock that runs back further than this has been reset, and no rule can say where its frames belong.
 MAX_STEP_BACK_S = 0.5
-
-#: What may be missing of a Matroska file: FFmpeg passes over damaged parts, and a cut-off end, without a word.
-MISSING_S = 0.5
-
-_DAMAGED = (
-    "The file is damaged or incomplete: fetch it again, or re-encode what can be saved "
-    "(ffmpeg -i damaged.mp4 -c:v libx264 -c:a aac repaired.mp4) and use that."
-)
 
 
 @dataclass(frozen=True)
@@ -93,7 +73,7 @@ def probe(path: Path, *, limits: Decode = _LIMITS) -> VideoInfo:
     """
     with opened(path, limits) as container:
         stream = video_stream(container, path)
-        for frame in _decoded(container, stream, path, limits):
+        for frame in decoded(container, stream, path, limits):
             height, width = _upright(frame, VideoReformatter()).shape[:2]
             rate = stream.average_rate or stream.guessed_rate
             return VideoInfo(
@@ -152,7 +132,7 @@ def _clocked(path: Path, limits: Decode) -> Iterator[tuple[float, Any]]:
         stream = video_stream(container, path)
         first_s = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
         previous_s, step_s, begin_s = -math.inf, 0.0, math.inf
-        for count, frame in enumerate(_decoded(container, stream, path, limits), start=1):
+        for count, frame in enumerate(decoded(container, stream, path, limits), start=1):
             time_s = frame.time
             if time_s is None:
                 time_s = first_s if math.isinf(previous_s) else previous_s + step_s
@@ -189,7 +169,7 @@ def sound(path: Path, *, rate_hz: int = AUDIO_RATE_HZ, limits: Decode = _LIMITS)
         if stream is None:
             return
         track, begin_s = SoundTrack(rate_hz, path), math.inf
-        for frame in _decoded(container, stream, path, limits):
+        for frame in decoded(container, stream, path, limits):
             end_s = track.end_s
             time_s = (end_s or 0.0) if frame.time is None else frame.time
             if end_s is not None and time_s < end_s - MAX_STEP_BACK_S:
@@ -203,54 +183,6 @@ def sound(path: Path, *, rate_hz: int = AUDIO_RATE_HZ, limits: Decode = _LIMITS)
 def audio(path: Path, *, rate_hz: int = AUDIO_RATE_HZ) -> Audio | None:
     """The whole `sound` of a file in memory; None where it has none."""
     return joined(sound(path, rate_hz=rate_hz))
-
-
-def _decoded(container: Any, stream: Any, path: Path, limits: Decode) -> Iterator[Any]:
-    """Frames of one stream up to its end; an error where the stream breaks, or a frame is too large."""
-    what = "frames" if stream.type == "video" else "pieces of sound"
-    if stream.codec_context is None:
-        raise MediaError(f"{path}: FFmpeg has no decoder for its {stream.type}.", "Convert it, to H.264 for instance.")
-    limit_decoder(stream, path, limits)
-    small = stream.type == "video" and stream.width * stream.height <= FRAME_THREADS_PIXELS
-    stream.thread_type = "SLICE" if small else "AUTO"
-    count, time_s = 0, 0.0
-    try:
-        for packet in _packets(container, stream, path):
-            if packet.is_corrupt:
-                raise MediaError(_stopped(path, count, what, time_s, "a packet is cut off"), _DAMAGED)
-            for frame in packet.decode():
-                if frame.is_corrupt:
-                    raise MediaError(_stopped(path, count, what, time_s, "damaged data"), _DAMAGED)
-                if stream.type == "video":
-                    check_size(path, frame.width, frame.height, limits)
-                else:
-                    check_piece(path, frame.samples, frame.sample_rate)
-                count, time_s = count + 1, frame.time or time_s
-                yield frame
-    except av.FFmpegError as error:
-        raise MediaError(_stopped(path, count, what, time_s, str(error.strerror)), _DAMAGED) from None
-
-
-def _packets(container: Any, stream: Any, path: Path) -> Iterator[Any]:
-    """Packets of one stream; of Matroska and WebM only if they have no hole and reach the end their header promises."""
-    promised_s = container.duration / av.time_base if container.duration else 0.0
-    if "matroska" not in container.format.name or not promised_s:
-        yield from container.demux(stream)
-        return
-    end_s = 0.0
-    both = bool(container.streams.audio) and bool(container.streams.video)
-    for packet in container.demux():
-        if packet.pts is not None:
-            start_s = float(packet.pts * packet.time_base)
-            if both and 0 < end_s < start_s - MISSING_S:
-                raise MediaError(
-                    f"{path} has neither picture nor sound from {end_s:.2f} s to {start_s:.2f} s.", _DAMAGED
-                )
-            end_s = max(end_s, start_s + float((packet.duration or 0) * packet.time_base))
-        if packet.stream.index == stream.index:
-            yield packet
-    if end_s < promised_s - MISSING_S:
-        raise MediaError(f"{path} ends after {end_s:.2f} s, but its header says {promised_s:.2f} s.", _DAMAGED)
 
 
 def _upright(frame: Any, reformatter: Any) -> npt.NDArray[np.uint8]:
@@ -272,10 +204,6 @@ def _duration_s(frame: Any, stream: Any) -> float:
         return float(frame.duration * frame.time_base)
     rate = stream.average_rate or stream.guessed_rate
     return float(1 / rate) if rate else NUDGE_S
-
-
-def _stopped(path: Path, count: int, what: str, time_s: float, reason: str) -> str:
-    return f"{path}: decoding broke off after {count} {what} (at {time_s:.2f} s): {reason}."
 
 
 def _reset_clock(path: Path, what: str, previous_s: float, time_s: float) -> MediaError:

@@ -13,6 +13,7 @@ from typing import Any
 from common.errors import DataError, MavenError, StorageError, UsageError
 from common.files import safe_name, written_whole
 from common.partials import is_left, partial_name
+from common.reasons import reason_of
 from common.storage.address import Address
 
 #: Stores on which an object appears whole, under its own name, or not at all. On others it is renamed to it.
@@ -186,7 +187,7 @@ def _is_safe(key: str) -> bool:
 
 def _explained(error: Exception, address: Address) -> MavenError:
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    reason = reason_of(error) or type(error).__name__
     if isinstance(error, ImportError):
         driver = _DRIVERS.get(address.protocol, f"for {address.protocol}://")
         how = "requirements-storage.txt has s3fs; others are installed by name, in fsspec's version."

@@ -14,27 +14,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import transformers
-from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
 from common import processes
 from common.artefacts import not_written
-from common.device import memory_ran_out, torch_device
-from common.errors import MavenError, TrainingError, UsageError
+from common.device import memory_ran_out
+from common.errors import MavenError, TrainingError
 from common.history import STAGES, History, by_epoch
 from common.measures import Measure, measure_for
 from common.models import quiet
+from common.reasons import reason_of
 from common.recipe import Training
-from common.training.checkpoints import Seal, last_checkpoint
+from common.training.arguments import check_batches, course, optimiser, training_arguments
+from common.training.checkpoints import last_checkpoint
 from common.training.finite import Numbered
 from common.training.progress import Progress
 from common.training.shown import Board, Curves, Shown
 from common.training.trainer import SharedTrainer
 
 __all__ = ["Fitted", "Shown", "fit", "last_checkpoint"]
-
-_OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 @dataclass(frozen=True)
@@ -92,24 +91,13 @@ def fit(
     UsageError
         If more processes train than a batch has items.
     """
-    _check_batches(settings)
+    check_batches(settings)
     transformers.set_seed(seed)
     quiet()
     measure = measure_for(categorical=settings.categorical)
-    arguments = _arguments(settings, measure, checkpoints, seed, device)
-    arguments.ddp_find_unused_parameters = getattr(model, "leaves_out_weights", False)
-    trainer = SharedTrainer(
-        draws,
-        model=model,
-        args=arguments,
-        train_dataset=Numbered(train),
-        eval_dataset=validation,
-        data_collator=collate,
-        compute_metrics=measure.figures,
-        callbacks=_callbacks(settings),
-        optimizer_cls_and_kwargs=(_OPTIMISERS[settings.optimiser], {"lr": settings.learning_rate}),
-    )
-    trainer.remove_callback(transformers.PrinterCallback)  # `Progress` says it
+    arguments = training_arguments(settings, measure, checkpoints, seed, device)
+    data = {"train_dataset": Numbered(train), "eval_dataset": validation, "data_collator": collate}
+    trainer = _trainer(model, settings, measure, arguments, draws, **data)
     watchers = _watchers(settings, measure, trainer, say, shown) if processes.first() else []
     for callback in callbacks:
         trainer.add_callback(callback)
@@ -119,32 +107,50 @@ def fit(
     with contextlib.ExitStack() as ended:  # by its end, an error or Ctrl-C: what is to be seen is brought up to date
         for watcher in watchers:
             ended.callback(watcher.close)
-        try:
-            trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
-        except UnpicklingError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise TrainingError(
-                f"{resume} holds more than numbers, and isn't read ({reason}).",
-                "Delete it, unless you know where it came from: training then begins anew.",
-            ) from error
-        except Exception as error:
-            failure = _too_large(settings, error) if memory_ran_out(error) else not_written(error, checkpoints)
-            if failure is None:
-                raise
-            raise failure from error
+        _train(trainer, settings, checkpoints, resume, ignore)
     processes.wait_for_all()  # the checkpoints go when all have read the best one
     history = by_epoch(trainer.state.log_history)
     return Fitted(trainer.model, history, max(history, key=lambda row: row[measure.key]), measure)
 
 
-def _callbacks(settings: Training) -> list[TrainerCallback]:
-    """What changes the course of a training, or ends it."""
-    callbacks: list[TrainerCallback] = [Seal()]
-    if settings.warmup_steps:
-        callbacks.append(_WarmUp(settings.warmup_steps))
-    if settings.early_stop_epochs is not None:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=settings.early_stop_epochs))
-    return callbacks
+def _trainer(
+    model: Any,
+    settings: Training,
+    measure: Measure,
+    arguments: TrainingArguments,
+    draws: npt.NDArray[np.float64] | None,
+    **data: Any,
+) -> SharedTrainer:
+    arguments.ddp_find_unused_parameters = getattr(model, "leaves_out_weights", False)
+    trainer = SharedTrainer(
+        draws,
+        model=model,
+        args=arguments,
+        compute_metrics=measure.figures,
+        callbacks=course(settings),
+        optimizer_cls_and_kwargs=optimiser(settings),
+        **data,
+    )
+    trainer.remove_callback(transformers.PrinterCallback)  # `Progress` says it
+    return trainer
+
+
+def _train(
+    trainer: SharedTrainer, settings: Training, checkpoints: Path, resume: Path | None, ignore: Sequence[str]
+) -> None:
+    """Train to the end, from the checkpoint ``resume`` on; errors as in `fit`."""
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=list(ignore))
+    except UnpicklingError as error:
+        raise TrainingError(
+            f"{resume} holds more than numbers, and isn't read ({reason_of(error)}).",
+            "Delete it, unless you know where it came from: training then begins anew.",
+        ) from error
+    except Exception as error:
+        failure = _too_large(settings, error) if memory_ran_out(error) else not_written(error, checkpoints)
+        if failure is None:
+            raise
+        raise failure from error
 
 
 def _watchers(
@@ -168,83 +174,9 @@ def _watchers(
 def _too_large(settings: Training, error: Exception) -> MavenError:
     """What to say where memory doesn't suffice for a batch."""
     half, twice = max(1, settings.batch_size // 2), settings.accumulate * 2
-    reason = " ".join(str(error).split())[:200].rstrip(".") or "no memory"
+    reason = reason_of(error) or "no memory"
     return TrainingError(
         f"Memory doesn't suffice for training with batch_size {settings.batch_size} ({reason}).",
         f"Set training.batch_size={half} and training.accumulate={twice} of this stage: the same steps in smaller parts"
         "; or shorter windows. The last checkpoint is kept.",
     )
-
-
-def _check_device(settings: Training, device: torch.device) -> None:
-    """Refuse half precision on a processor that ignores it, and a GPU that the Trainer wouldn't take."""
-    if device.type == "cpu" and settings.precision == "float16":
-        raise UsageError("precision: float16 has no effect on a CPU.", "Set float32 or bfloat16, or DEVICE=cuda.")
-    if device.type == "cuda" and device.index and not processes.several():
-        raise UsageError(
-            f"DEVICE={device}: training takes the first GPU that it sees.",
-            f"Set CUDA_VISIBLE_DEVICES={device.index} and DEVICE=cuda.",
-        )
-
-
-def _check_batches(settings: Training) -> None:
-    if processes.count() > settings.batch_size:
-        raise UsageError(
-            f"{processes.count()} processes share batches of {settings.batch_size}: some would have nothing to do.",
-            "Start fewer, or set a larger batch_size: it is that of all processes together.",
-        )
-
-
-def _arguments(settings: Training, measure: Measure, folder: Path, seed: int, device: str) -> TrainingArguments:
-    plateau, place = settings.plateau, torch_device(device)
-    on_gpu = place.type == "cuda"
-    _check_device(settings, place)
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulate,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.clip_norm or 0.0,
-        lr_scheduler_type="reduce_lr_on_plateau" if plateau else "constant",
-        lr_scheduler_kwargs={"mode": "max", **plateau.model_dump()} if plateau else {},
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        logging_strategy="epoch",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        restore_callback_states_from_checkpoint=True,  # early stopping goes on counting after a kill
-        metric_for_best_model=measure.name,
-        greater_is_better=True,
-        label_names=["labels"],
-        remove_unused_columns=False,
-        logging_nan_inf_filter=False,  # a loss that is no number must be seen
-        dataloader_num_workers=settings.workers,
-        dataloader_persistent_workers=False,  # persistent ones draw less from torch's generator: other numbers
-        dataloader_pin_memory=on_gpu,
-        accelerator_config={"non_blocking": on_gpu},  # copies of batches go on beside the step
-        activation_checkpointing=settings.gradient_checkpointing,
-        bf16=settings.precision == "bfloat16",
-        fp16=settings.precision == "float16",
-        seed=seed,
-        use_cpu=place.type == "cpu",
-        disable_tqdm=True,
-        report_to="none",
-    )
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # or each step would have as many batches as there are GPUs
-    return arguments
-
-
-class _WarmUp(TrainerCallback):
-    """The learning rate rises in equal steps to what it would be; ReduceLROnPlateau knows no warm-up of its own."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-        if state.global_step < self.steps:
-            for group in rest["optimizer"].param_groups:
-                group["lr"] = args.learning_rate * (state.global_step + 1) / self.steps

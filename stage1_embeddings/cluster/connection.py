@@ -12,6 +12,7 @@ from typing import Any
 
 from common.errors import UsageError
 from common.provenance import PROJECT
+from common.reasons import reason_of
 
 #: A node answers at once or not at all.
 _TIMEOUT_S = 5.0
@@ -74,8 +75,7 @@ def connect(address: str) -> Any:
         with contextlib.chdir(PROJECT):  # Ray lets its workers import from here
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:300].rstrip(".")
-        raise UsageError(f"ADDRESS={address}: Ray can't join a cluster: {reason}.", _START) from error
+        raise UsageError(f"ADDRESS={address}: Ray can't join a cluster: {reason_of(error)}.", _START) from error
     return ray
 
 

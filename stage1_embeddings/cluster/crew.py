@@ -9,6 +9,7 @@ from typing import Any
 
 from common.errors import UsageError
 from common.manifest import Clip, Failure
+from common.reasons import reason_of
 from stage1_embeddings.cluster.connection import Cluster, Share, room
 from stage1_embeddings.cluster.station import Errand, Outcome, Station
 
@@ -182,4 +183,4 @@ class Crew:
 
 def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[-1][:300].rstrip(".")
+    return reason_of((lines or [type(error).__name__])[-1])

@@ -23,8 +23,8 @@ from common.errors import UsageError
 from common.files import remove_partials, sha256
 from common.manifest import Clip
 from common.provenance import PROJECT, versions
+from stage1_embeddings.books import Books
 from stage1_embeddings.claims import Claims
-from stage1_embeddings.clip import ClipInHand
 from stage1_embeddings.events import Event, Task
 from stage1_embeddings.jobs import Tally
 from stage1_embeddings.plan import FeaturePlan
@@ -138,26 +138,21 @@ class NodeWork(Work):
     """`Work` for clips that are added while it goes on, in a thread of its own."""
 
     def __init__(self, errand: Errand) -> None:
-        tools = Tools(errand.plan, errand.device)
-        super().__init__(errand.plan, tools, _nothing, workers=errand.workers, retry_failed=errand.retry_failed)
-        self._claims = _Granted(errand.plan.folder)
-        self._log: _Lines = _Lines(errand.plan.folder)
+        self._promises = _Promises(errand.plan, retry_failed=errand.retry_failed)
+        super().__init__(self._promises, Tools(errand.plan, errand.device), workers=errand.workers)
         self._added: SimpleQueue[Clip] = SimpleQueue()
-        self._promised: dict[str, Future[Outcome]] = {}
         self._end: BaseException | None = None
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
     def add(self, clip: Clip) -> Future[Outcome]:
         """Do a clip as soon as there is room. The same clip again while it is in hand is the same promise."""
-        if clip.id in self._promised:
-            return self._promised[clip.id]
-        promise: Future[Outcome] = Future()
-        promise.set_running_or_notify_cancel()  # from here on nobody else ends it
-        self._promised[clip.id] = promise
+        if clip.id in self._promises.given:
+            return self._promises.given[clip.id]
+        promise = self._promises.give(clip)
         self._added.put(clip)
         if self._end is not None:
-            self._break_promises(self._end)
+            self._promises.break_all(self._end)
         return promise
 
     def stop(self) -> None:
@@ -165,42 +160,59 @@ class NodeWork(Work):
         self._end = self._end or Stopped("asked to stop")
         self._thread.join()
 
+    def take(self, task: Task, event: Event) -> None:
+        if self._end is not None:
+            raise self._end
+        super().take(task, event)
+
     def _live(self) -> None:
         try:
-            self._serve(self._arriving(), 0)
+            self.serve(self._arriving(), 0)
         except BaseException as error:
             self._end = self._end or error
-        self._break_promises(self._end or Stopped("asked to stop"))
+        self._promises.break_all(self._end or Stopped("asked to stop"))
 
     def _arriving(self) -> Iterator[Clip | None]:
         while self._end is None:
             try:
                 clip = self._added.get_nowait()
             except Empty:
-                decoding = (job.hand for job in self._jobs.values() if isinstance(job.hand, ClipInHand))
-                if all(hand.ended for hand in decoding):
-                    self._flush()  # nothing else fills the batch
+                if not self.decodes:
+                    self.flush()  # nothing else fills the batch
                 yield None
             else:
                 yield clip
 
-    def _take(self, task: Task, event: Event) -> None:
-        if self._end is not None:
-            raise self._end
-        super()._take(task, event)
-
-    def _over(self, clip: Clip, text: str, *, quiet: bool = False) -> None:
-        tally, self.tally = self.tally, Tally()
-        self._promised.pop(clip.id).set_result(Outcome(tally, text, quiet, self._log.taken()))
-
-    def _break_promises(self, reason: BaseException) -> None:
-        while self._promised:
-            _, promise = self._promised.popitem()
-            promise.set_exception(reason)
-
 
 class Stopped(Exception):
     """The station was asked to stop before the clip was done."""
+
+
+class _Promises(Books):
+    """Books whose every page goes to the process that hands out clips: it has claimed them, and writes the log."""
+
+    def __init__(self, plan: FeaturePlan, *, retry_failed: bool) -> None:
+        super().__init__(plan, _nothing, retry_failed=retry_failed)
+        self.claims = _Granted(plan.folder)
+        self.log: _Lines = _Lines(plan.folder)
+        self.given: dict[str, Future[Outcome]] = {}
+
+    def give(self, clip: Clip) -> Future[Outcome]:
+        """Promise what becomes of a clip."""
+        promise: Future[Outcome] = Future()
+        promise.set_running_or_notify_cancel()  # from here on nobody else ends it
+        self.given[clip.id] = promise
+        return promise
+
+    def over(self, clip: Clip, text: str, *, quiet: bool = False) -> None:
+        """Keep the promise: what is to be said of the clip, the other process says."""
+        tally, self.tally = self.tally, Tally()
+        self.given.pop(clip.id).set_result(Outcome(tally, text, quiet, self.log.taken()))
+
+    def break_all(self, reason: BaseException) -> None:
+        while self.given:
+            _, promise = self.given.popitem()
+            promise.set_exception(reason)
 
 
 class _Granted(Claims):

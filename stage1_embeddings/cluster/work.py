@@ -6,22 +6,21 @@ import copy
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from common.manifest import Clip, Failure
 from common.partials import partial_name
 from common.recipe import Stage1
+from stage1_embeddings.books import Books
 from stage1_embeddings.cluster.connection import Cluster, connect, share_of
 from stage1_embeddings.cluster.crew import NAP_S, Crew
 from stage1_embeddings.cluster.station import Errand, Outcome, code_here
+from stage1_embeddings.orders import Orders
 from stage1_embeddings.plan import FeaturePlan
-from stage1_embeddings.progress import Progress
 from stage1_embeddings.source import Source
-from stage1_embeddings.tools import Tools
 from stage1_embeddings.utterances import GATHERED
-from stage1_embeddings.work import Work
 
 #: Clips that wait at a station, so that no decoder does.
 _WAITING = 2
@@ -33,27 +32,18 @@ _MOST_ROOTS = 20
 _UNREAD = Source("", 0, 0, "", "", None, None, None)
 
 
-class ClusterWork(Work):
-    """Brings clips up to date as `Work` does; decoding and encoding happen on the cluster's nodes.
+class ClusterWork:
+    """Brings clips up to date as `stage1_embeddings.work.Work` does, on the cluster's nodes.
 
     Parameters
     ----------
-    plan : with an absolute ``cache``
+    books : of a plan with an absolute ``cache``
     workers : int or None
         Processes that decode, at each station.
     """
 
-    def __init__(
-        self,
-        plan: FeaturePlan,
-        say: Callable[[str], None],
-        *,
-        cluster: Cluster,
-        device: str,
-        workers: int | None,
-        retry_failed: bool,
-    ) -> None:
-        super().__init__(plan, Tools(plan, device), say, workers=0, retry_failed=retry_failed)
+    def __init__(self, books: Books, *, cluster: Cluster, device: str, workers: int | None) -> None:
+        self._books, self._plan = books, books.plan
         self._cluster, self._device, self._decoders = cluster, device, workers
 
     def run(self, clips: Sequence[Clip]) -> None:
@@ -66,16 +56,12 @@ class ClusterWork(Work):
         ModelError, OSError
             As in `Work.run`.
         """
-        self._progress = Progress(self._say, len(clips))
-        try:
-            orders = self._orders(self._changed(clips), lambda clip, _: clip)
+        with self._books.opened(len(clips)):
+            found: Orders[Clip] = Orders(self._books, lambda clip, _: clip, identify=self._source)
+            orders = found.of(self._books.changed(clips))
             first = next((order for order in _patiently(orders) if order is not None), None)
             if first is not None:
                 self._by_cluster(clips, itertools.chain([first], orders))
-        finally:
-            self._claims.release_all()
-            self._plan.index.close()
-            self._progress.close()
 
     def _by_cluster(self, clips: Sequence[Clip], orders: Iterator[Clip | None]) -> None:
         # Named as what is half-written is: what a killed process leaves, the next one removes.
@@ -89,7 +75,7 @@ class ClusterWork(Work):
             decoders = alone if self._decoders is None else self._decoders
             in_hand = GATHERED if any(clip.utterances for clip in clips) else max(1, decoders) + _WAITING
             alive = sum(bool(node["Alive"]) for node in nodes)
-            self._progress.note(
+            self._books.progress.note(
                 f"Stage 1: {alive} node(s) of the Ray cluster; encoders with {share.cpus} CPU(s)"
                 + (f" and {share.gpus:g} GPU each" if share.gpus else " each, no GPU")
             )
@@ -97,13 +83,13 @@ class ClusterWork(Work):
                 plan=_absolute(self._plan),
                 device=self._device,
                 workers=decoders,
-                retry_failed=self._retry_failed,
+                retry_failed=self._books.retry_failed,
                 mark=mark,
                 roots=_roots(self._plan, clips),
                 code=code_here(),
                 command=tuple(sys.argv),
             )
-            crew = Crew(ray, errand, self._cluster, share, in_hand, self._progress.note)
+            crew = Crew(ray, errand, self._cluster, share, in_hand, self._books.progress.note)
             try:
                 for clip, outcome in crew.do(orders):
                     self._gather(clip, outcome)
@@ -116,12 +102,13 @@ class ClusterWork(Work):
 
     def _source(self, clip: Clip) -> Source:
         plan = self._plan
-        known = plan.path(clip).exists() or plan.index_path(clip).exists() or self._quarantine.holds(clip.id)
-        return super()._source(clip) if known or clip.utterances else _UNREAD
+        known = plan.path(clip).exists() or plan.index_path(clip).exists() or self._books.quarantine.holds(clip.id)
+        return plan.source(clip, fetch=False) if known or clip.utterances else _UNREAD
 
     def _gather(self, clip: Clip, outcome: Outcome | Failure) -> None:
+        books = self._books
         if isinstance(outcome, Failure):
-            self._fail(clip, outcome, None, lasting=False)
+            books.fail(clip, outcome, None, lasting=False)
             return
         tally = outcome.tally
         lines = outcome.log
@@ -130,11 +117,10 @@ class ClusterWork(Work):
             lines = tuple(failed) or (("done", {"how": "done before its node was lost"}),)
             tally.computed = len(tally.done)
         for what, details in lines:
-            self._log.add(clip.id, what, **details)
-        self.tally.add(tally)
-        self._claims.release(clip.id)
-        self._progress.frames(clip.id, sum(entry.frames for entry in tally.done.get(clip.id, ())))
-        self._over(clip, outcome.text, quiet=outcome.quiet)
+            books.log.add(clip.id, what, **details)
+        books.tally.add(tally)
+        books.progress.frames(clip.id, sum(entry.frames for entry in tally.done.get(clip.id, ())))
+        books.over(clip, outcome.text, quiet=outcome.quiet)
 
 
 def _patiently(orders: Iterator[Clip | None]) -> Iterator[Clip | None]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from common.device import keep_freed_memory, memory_ran_out, torch_device, torch_dtype
 from common.errors import ModelError
 from common.models import load_model
+from common.reasons import reason_of
 from common.recipe import Encoder
 from common.schema import Modality
 
@@ -92,7 +93,7 @@ class Frozen:
     def too_large(self, reason: object) -> ModelError:
         """What to say where memory doesn't suffice for the model and one item."""
         return ModelError(
-            f"Memory doesn't suffice for {self.folder} on {self.device}, one item at a time: {_in_a_line(reason)}.",
+            f"Memory doesn't suffice for {self.folder} on {self.device}, one item at a time: {reason_of(reason)}.",
             f"Use a smaller model as stage1.{self.modality}.model, precision bfloat16, or DEVICE=cpu.",
         )
 
@@ -153,7 +154,7 @@ class Frozen:
         except (RuntimeError, MemoryError) as error:
             if not memory_ran_out(error):
                 raise
-            return None, _in_a_line(error) or "out of memory"
+            return None, reason_of(error) or "out of memory"
 
     def _halve(self, reason: str) -> None:
         import torch
@@ -183,10 +184,6 @@ class Frozen:
             return self._compiled(**inputs)
         except (TorchDynamoException, CppCompileError, InvalidCxxCompiler) as error:
             raise ModelError(
-                f"{self.folder} can't be compiled here: {_in_a_line(error)}.",
+                f"{self.folder} can't be compiled here: {reason_of(error)}.",
                 f"Set stage1.{self.modality}.compile to false; on a CPU torch.compile needs g++.",
             ) from error
-
-
-def _in_a_line(reason: object) -> str:
-    return " ".join(str(reason).split())[:200].rstrip(".")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from common.device import memory_ran_out
 from common.errors import ModelError
+from common.reasons import reason_of
 from common.recipe import VisualEncoder as Settings
 from stage1_embeddings.encoders.frozen import Frozen
 from stage1_embeddings.encoders.pictures import picture_input
@@ -112,9 +113,8 @@ class VisualEncoder:
         except (RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
             if memory_ran_out(error):
                 raise network.too_large(error) from error
-            reason = " ".join(str(error).split())[:200]
             raise ModelError(
-                f"{folder} doesn't take pictures of {self.size_px[0]} x {self.size_px[1]} px: {reason}.",
+                f"{folder} doesn't take pictures of {self.size_px[0]} x {self.size_px[1]} px: {reason_of(error)}.",
                 "Correct `size` (or `crop_size`) in its preprocessor_config.json.",
             ) from error
         if state.ndim == 4:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from common.device import torch_device
 from common.errors import ModelError
+from common.reasons import headline_of
 from common.timeline import AUDIO_RATE_HZ
 from stage1_embeddings.speech.heard import Heard
 from stage1_embeddings.speech.whisper_engine import heard_word, known_language
@@ -123,9 +124,8 @@ def _loaded(package: Any, model: str | Path, place: Any) -> Any:
             compute_type="float16" if cuda else "float32",
         )
     except (OSError, RuntimeError, ValueError, httpx2.HTTPError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"The faster-whisper model {model} can't be fetched or loaded: {reason}.",
+            f"The faster-whisper model {model} can't be fetched or loaded: {headline_of(error)}.",
             "Fetch it where there is a network and set speech.model to its folder; or put transcripts beside the "
             "videos; or set speech.recogniser: none.",
         ) from None

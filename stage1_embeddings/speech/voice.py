@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import ModelError
+from common.reasons import headline_of
 from common.timeline import AUDIO_RATE_HZ
 
 #: What silero-vad looks at in one step at 16 kHz: 32 ms.
@@ -157,9 +158,8 @@ def _network() -> Any:
     try:
         model = torch.jit.load(str(weights), map_location="cpu")
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
         raise ModelError(
-            f"{weights} can't be loaded: {reason}.",
+            f"{weights} can't be loaded: {headline_of(error)}.",
             "Install silero-vad again: pip install --force-reinstall --no-deps silero-vad==6.2.3.",
         ) from None
     model.eval()

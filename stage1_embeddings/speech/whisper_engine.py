@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from common.device import torch_device
 from common.errors import ModelError, UsageError
+from common.reasons import headline_of
 from common.timeline import AUDIO_RATE_HZ
 from stage1_embeddings.speech.heard import Heard, HeardWord
 
@@ -182,9 +183,8 @@ def _loaded(model: str | Path, device: Any) -> Any:
         ValueError,
         AttributeError,
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"{path} can't be loaded as a Whisper checkpoint: {reason}.",
+            f"{path} can't be loaded as a Whisper checkpoint: {headline_of(error)}.",
             "It has to hold 'dims' and 'model_state_dict', as openai-whisper saves them.",
         ) from None
     _set_alignment_heads(loaded, path.stem)

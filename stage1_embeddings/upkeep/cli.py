@@ -129,7 +129,8 @@ def inspect(
     clip: str, out: Path | None, folder: str | None, cache: Path, runs: tuple[Path, ...], as_json: bool
 ) -> None:
     """One clip in words, and with --out as a picture: faces, sound, words, masks and labels over one axis of time."""
-    from stage1_embeddings.upkeep.clipview import describe, find_clip, read_view
+    from stage1_embeddings.upkeep.clipview import find_clip, read_view
+    from stage1_embeddings.upkeep.clipwords import describe
     from stage1_embeddings.upkeep.folders import check_cache, uses
 
     check_cache(cache)

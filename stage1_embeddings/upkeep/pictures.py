@@ -39,7 +39,8 @@ from stage1_embeddings.upkeep.canvas import (
     said,
     style,
 )
-from stage1_embeddings.upkeep.clipview import SENSES, ClipView, rate_in_words
+from stage1_embeddings.upkeep.clipview import ClipView
+from stage1_embeddings.upkeep.clipwords import SENSES, rate_in_words
 from stage1_embeddings.upkeep.material import Glimpse, Outline, glimpses, outline
 
 #: Lanes that words are stacked in.

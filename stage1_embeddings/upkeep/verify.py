@@ -17,6 +17,7 @@ from pathlib import Path
 import h5py
 
 from common.errors import CacheError, MavenError
+from common.reasons import reason_of
 from common.schema import SCHEMA_VERSION
 from common.store import read_attributes, validate
 from stage1_embeddings.cache_index.index import CacheIndex
@@ -160,8 +161,8 @@ def _damage(path: Path, index: CacheIndex) -> Damage | None:
     except MavenError as error:
         return Damage(path, error.problem, broken=not _other_version(path))
     except Exception as error:  # damaged HDF5 makes its library raise nearly anything
-        reason = " ".join(str(error).split())
-        return Damage(path, f"{path} can't be read whole ({type(error).__name__}: {reason}).", broken=True)
+        said = f"{type(error).__name__}: {reason_of(error)}"
+        return Damage(path, f"{path} can't be read whole ({said}).", broken=True)
     return None
 
 

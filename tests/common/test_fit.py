@@ -11,11 +11,11 @@ import torch
 from small_fit import fitted
 from transformers import TrainerCallback
 
-from common import training
 from common.device import torch_device
 from common.errors import UsageError
 from common.measures import measure_for
 from common.recipe import Training
+from common.training import arguments
 
 
 def test_classes_are_learnt_and_the_epoch_is_selected_by_weighted_f1(tmp_path: Path) -> None:
@@ -60,32 +60,32 @@ def test_a_gpu_gets_pinned_batches_that_are_copied_beside_the_step(
 ) -> None:
     asked: list[dict[str, Any]] = []
 
-    class Arguments(training.TrainingArguments):  # type: ignore[misc]
+    class Arguments(arguments.TrainingArguments):  # type: ignore[misc]
         def __init__(self, **given: Any) -> None:
             asked.append(given)
             super().__init__(**{**given, "use_cpu": True})
 
-    monkeypatch.setattr(training, "TrainingArguments", Arguments)
+    monkeypatch.setattr(arguments, "TrainingArguments", Arguments)
     for kind in ("cpu", "mps", "cuda"):
-        monkeypatch.setattr(training, "torch_device", lambda name: torch.device(name))
-        training._arguments(Training(), measure_for(categorical=False), tmp_path, 0, kind)
+        monkeypatch.setattr(arguments, "torch_device", lambda name: torch.device(name))
+        arguments.training_arguments(Training(), measure_for(categorical=False), tmp_path, 0, kind)
     found = [(given["dataloader_pin_memory"], given["accelerator_config"]["non_blocking"]) for given in asked]
     assert found == [(False, False), (False, False), (True, True)]
     assert [given["use_cpu"] for given in asked] == [True, False, False]
 
 
 def test_one_gpu_of_several_trains_and_only_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class OnTwo(training.TrainingArguments):  # type: ignore[misc]
+    class OnTwo(arguments.TrainingArguments):  # type: ignore[misc]
         def __init__(self, **given: Any) -> None:
             super().__init__(**given)
             self._n_gpu = 2
 
-    monkeypatch.setattr(training, "TrainingArguments", OnTwo)
-    found = training._arguments(Training(batch_size=4), measure_for(categorical=False), tmp_path, 0, "cpu")
+    monkeypatch.setattr(arguments, "TrainingArguments", OnTwo)
+    found = arguments.training_arguments(Training(batch_size=4), measure_for(categorical=False), tmp_path, 0, "cpu")
     assert found.n_gpu == 1 and found.train_batch_size == 4
-    monkeypatch.setattr(training, "torch_device", lambda name: torch.device(name))
+    monkeypatch.setattr(arguments, "torch_device", lambda name: torch.device(name))
     with pytest.raises(UsageError, match="cuda:1: training takes the first GPU.*CUDA_VISIBLE_DEVICES=1"):
-        training._arguments(Training(), measure_for(categorical=False), tmp_path, 0, "cuda:1")
+        arguments.training_arguments(Training(), measure_for(categorical=False), tmp_path, 0, "cuda:1")
 
 
 def test_loader_workers_change_no_number(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from common.errors import DataError
-from common.manifest import CachedClip, Manifest, check_splits
+from common.manifest import CachedClip, Manifest
+from common.splits import check_splits
 
 
 def manifest(*clips: tuple[str, str, str]) -> Manifest:

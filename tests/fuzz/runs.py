@@ -16,8 +16,9 @@ from common.artefacts import read_record, recipe_of
 from common.curves import run_curves
 from common.datasets.demo.corpus import RECORD_NAME, _read_record
 from common.history import history_so_far
-from common.manifest import CachedClip, Failure, Manifest, check_labels, check_splits, read_manifest, write_manifest
+from common.manifest import CachedClip, Failure, Manifest, read_manifest, write_manifest
 from common.recipe import load_recipe
+from common.splits import check_labels, check_splits
 from stage1_embeddings.quarantine import Quarantine
 from stage1_embeddings.upkeep.folders import failures, how_made
 from stage3_mlp.report.state import State, state_of

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from common.datasets.annotations import read_annotation
 from common.errors import DataError, MavenError, printable
 from common.history import read_state
-from common.outside_text import in_a_line, json_of, lines_of, number_of, shortened, yaml_of
+from common.outside_text import json_of, lines_of, number_of, shortened, yaml_of
+from common.reasons import in_a_line
 from common.recipe import load_recipe
 from tests.fuzz.changes import HUGE, changed_file
 from tests.fuzz.labels import ANNOTATION, EMOBANK, MELD, SAMPLE

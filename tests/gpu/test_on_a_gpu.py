@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from common import training
 from common.device import torch_device
+from common.measures import measure_for
 from common.recipe import AudioEncoder as AudioSettings
 from common.recipe import TextEncoder as TextSettings
 from common.recipe import Training
 from common.recipe import VisualEncoder as VisualSettings
 from common.schema import MODALITIES, Modality
+from common.training.arguments import training_arguments
 from stage1_embeddings.encoders.audio import AudioEncoder
 from stage1_embeddings.encoders.miniature import miniature_folder
 from stage1_embeddings.encoders.text import TextEncoder
@@ -140,5 +141,5 @@ def test_half_precision_trains(precision: Any, tmp_path: Path) -> None:
 
 
 def test_one_gpu_is_taken_whatever_there_is(tmp_path: Path) -> None:
-    arguments = training._arguments(Training(), training.measure_for(categorical=False), tmp_path, 0, "cuda")
+    arguments = training_arguments(Training(), measure_for(categorical=False), tmp_path, 0, "cuda")
     assert arguments.n_gpu == 1 and arguments.dataloader_pin_memory

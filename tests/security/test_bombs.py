@@ -17,8 +17,9 @@ from h5py import h5d, h5p, h5s, h5t, h5z
 
 from common.datasets.annotations import read_annotation
 from common.datasets.tables import spec
-from common.datasets.tables.arrays import Hdf5, Npz
 from common.datasets.tables.delimited import LONGEST, records
+from common.datasets.tables.hdf5 import Hdf5
+from common.datasets.tables.npz import Npz
 from common.datasets.tables.workbook import Workbook
 from common.errors import CacheError, DataError, RecipeError
 from common.listening import LISTENING, read_listening

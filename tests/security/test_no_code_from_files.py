@@ -177,7 +177,7 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
 
 
 def test_arrays_of_objects_are_not_unpickled(tmp_path: Path) -> None:
-    from common.datasets.tables.arrays import Npz
+    from common.datasets.tables.npz import Npz
 
     path = tmp_path / "table.npz"
     np.savez(path, audio=np.array([Payload(tmp_path / "run")], dtype=object))

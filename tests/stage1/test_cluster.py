@@ -19,8 +19,8 @@ from common.recipe import Recipe
 from stage1_embeddings.cli import main
 from stage1_embeddings.cluster.connection import Share, connect, room, share_of
 from stage1_embeddings.cluster.station import Errand, NodeWork, Outcome, Stopped, check_node, code_here
-from stage1_embeddings.extract import absolute
 from stage1_embeddings.plan import FeaturePlan
+from stage1_embeddings.workforce import everywhere
 
 
 def node(cpus: float, gpus: float = 0, *, alive: bool = True) -> dict[str, Any]:
@@ -103,9 +103,10 @@ def test_errors_come_whole_from_another_process() -> None:
 
 def test_paths_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert absolute(Path("a")) == tmp_path / "a"
-    assert absolute([Path("a"), Path("/b")]) == [tmp_path / "a", Path("/b")]
-    assert absolute(None) is None
+    cache = tmp_path / "cache"
+    assert everywhere(Path("a"), Path("cache"), None) == (tmp_path / "a", cache)
+    assert everywhere([Path("a"), Path("/b")], Path("cache"), None) == ([tmp_path / "a", Path("/b")], cache)
+    assert everywhere(None, cache, None) == (None, cache)
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ from common.schema import (
     present,
 )
 from stage1_embeddings.upkeep.canvas import curve
-from stage1_embeddings.upkeep.clipview import find_clip, rate_in_words, read_view, stretches
+from stage1_embeddings.upkeep.clipview import find_clip, read_view
+from stage1_embeddings.upkeep.clipwords import rate_in_words, stretches
 from stage1_embeddings.upkeep.pictures import draw_clip, strip_frames, word_lanes
 from tests.common.media_files import gray, write_video
 

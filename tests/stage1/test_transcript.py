@@ -9,21 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transcripts import JSON, read, words
+from transcripts import JSON, SRT, read, words
 
 from common.errors import DataError
 from common.words import Word
 from stage1_embeddings.transcript import read_transcript, spread
-
-SRT = """1
-00:00:01,000 --> 00:00:03,000
-ab cdef
-
-2
-01:00:00,500 --> 01:00:01,000
-<i>Two</i> {\\an8}lines
-of it
-"""
 
 VTT = """WEBVTT Kind: captions; Language: en
 

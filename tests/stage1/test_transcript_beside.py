@@ -7,19 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from transcripts import JSON, read, words
+from transcripts import JSON, SRT, read, words
 
 from stage1_embeddings.transcript import find_transcript, read_transcript
-
-SRT = """1
-00:00:01,000 --> 00:00:03,000
-ab cdef
-
-2
-01:00:00,500 --> 01:00:01,000
-<i>Two</i> {\\an8}lines
-of it
-"""
 
 
 class TestFind:

@@ -19,6 +19,7 @@ from common.recipe import Stage1, load_recipe
 from common.recipe import TextEncoder as Settings
 from common.schema import AROUSAL, FACE_BOX, TIME, VALENCE, WORD_END, WORD_START, WORD_TEXT, present
 from common.store import read_attributes, read_clip, validate
+from stage1_embeddings.books import Books
 from stage1_embeddings.encoders.miniature import miniature_folder
 from stage1_embeddings.encoders.text import TextEncoder
 from stage1_embeddings.extract import check_settings
@@ -122,9 +123,9 @@ def settings(**changes: object) -> Stage1:
 
 def worked(cache: Path, clips: Sequence[Clip], chosen: Stage1 | None = None) -> Tally:
     plan = FeaturePlan(chosen or settings(), cache)
-    work = Work(plan, Tools(plan, "cpu"), lambda text: None, workers=0, retry_failed=False)
-    work.run(clips)
-    return work.tally
+    books = Books(plan, lambda text: None, retry_failed=False)
+    Work(books, Tools(plan, "cpu"), workers=0).run(clips)
+    return books.tally
 
 
 @pytest.fixture

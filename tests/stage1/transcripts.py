@@ -6,6 +6,16 @@ from pathlib import Path
 
 from stage1_embeddings.transcript import Transcript, read_transcript
 
+SRT = """1
+00:00:01,000 --> 00:00:03,000
+ab cdef
+
+2
+01:00:00,500 --> 01:00:01,000
+<i>Two</i> {\\an8}lines
+of it
+"""
+
 JSON = {
     "text": " ab cdef",
     "language": "en",

@@ -48,3 +48,16 @@ def labels(seed=2, frames=T):
 def statistics(seed=3):
     rng = np.random.default_rng(seed)
     return {m: (rng.normal(size=DIMS[m]), rng.uniform(0.5, 2, DIMS[m])) for m in MODALITIES}
+
+
+def check_learns(model, batch, target):
+    """That sixty steps on one batch leave a tenth of its loss."""
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    losses = []
+    for _ in range(60):
+        loss = model(**batch, labels=target).loss
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0], losses

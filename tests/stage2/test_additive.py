@@ -15,8 +15,7 @@ from stage2_beit.additive_kernels import FACTORED_LIMIT, compiles, parts
 from tests.reference import assert_close as close
 from tests.reference import refinement as reference
 from tests.reference import weights
-
-B, T, E = 3, 7, 8
+from tests.stage2.small_window import B, E, T, a_window, arrays
 
 
 @pytest.fixture(autouse=True)
@@ -30,17 +29,6 @@ def fresh():
     compiles.cache_clear()
     yield
     compiles.cache_clear()
-
-
-def arrays(module):
-    return {name: value.detach().double().numpy() for name, value in module.state_dict().items()}
-
-
-def a_window(empty=True, dtype=torch.float32):
-    mask = torch.rand(B, T) > 0.3
-    mask[0] = True
-    mask[2] = not empty
-    return torch.randn(B, T, E, dtype=dtype), mask
 
 
 def formula(module, h, mask):
@@ -257,7 +245,7 @@ def no_launcher(monkeypatch):
     ("missing", "said"),
     [
         (no_compiler, "there is no C++ compiler 'no-such-compiler'; CXX names another."),
-        (no_compilation, "torch.compile failed: the compiler says no and why."),
+        (no_compilation, "torch.compile failed: the compiler says no."),
         (no_launcher, "torch.compile failed: Command '['cc']' returned non-zero exit status 1."),
     ],
 )

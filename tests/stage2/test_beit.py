@@ -12,24 +12,12 @@ from stage2_beit.beit import AdditiveBlock, BeitEncoder, load_beit_layers
 from tests.reference import assert_close as close
 from tests.reference import refinement as reference
 from tests.reference import weights
-
-B, T, E = 3, 7, 8
+from tests.stage2.small_window import B, E, a_window, arrays
 
 
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(9)
-
-
-def arrays(module):
-    return {name: value.detach().double().numpy() for name, value in module.state_dict().items()}
-
-
-def a_window(empty=True, dtype=torch.float32):
-    mask = torch.rand(B, T) > 0.3
-    mask[0] = True
-    mask[2] = not empty
-    return torch.randn(B, T, E, dtype=dtype), mask
 
 
 def test_padded_frames_are_never_attended():

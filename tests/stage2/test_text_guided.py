@@ -10,6 +10,7 @@ from common.errors import CacheError, DataError, RecipeError
 from common.losses import regression_loss
 from common.schema import MODALITIES
 from stage2_beit.text_guided import RowNorm, TextGuidedConfig, TextGuidedModel
+from tests.stage2.small_fusion import check_learns
 
 B, T, K = 3, 6, 4
 PARTS = [130, 3, 4]
@@ -262,15 +263,7 @@ def test_it_learns():
     model, (batch, target) = small(scramble=False, dropout=0.0).train(), a_small_batch()
     for m in MODALITIES:
         batch[f"present_{m}"][:] = True
-    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-    losses = []
-    for _ in range(60):
-        loss = model(**batch, labels=target).loss
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.1 * losses[0]
+    check_learns(model, batch, target)
 
 
 # Dropout

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from common.classification import classification_loss
-from common.errors import CacheError, DataError, RecipeError
+from common.errors import CacheError, RecipeError
 from stage3_mlp.classifier import ClassifierConfig, ClassifierHead
 from tests.reference import assert_close, weights
+from tests.stage3.any_head import check_standardised, loaded_again, loss_after_training
 
 N, D, K = 40, 9, 4
 
@@ -79,31 +80,14 @@ def test_dropout_is_after_the_hidden_layer_and_in_training_alone(rows):
 
 
 def test_rows_are_standardised_by_the_training_statistics(rows):
-    head = make()
-    plain = head(rows).prediction
-    rng = np.random.default_rng(0)
-    mean, std = rng.normal(size=D), rng.uniform(0.5, 2, D)
-    std[4] = 0.0
-    raw = rows * torch.tensor(std).float() + torch.tensor(mean).float()
-    head.set_statistics(mean, std)
-    without = rows.clone()
-    without[:, 4] = 0
-    assert torch.allclose(head(raw).prediction, make()(without).prediction, atol=1e-5)
-    assert not torch.allclose(head(rows).prediction, plain, atol=1e-2)
-    with pytest.raises(DataError, match=r"statistics of the refined features .* expects \(9,\)"):
-        head.set_statistics(np.zeros(3), np.ones(3))
+    check_standardised(make, rows)
 
 
 @pytest.mark.parametrize("scramble", [True, False])
 def test_saved_and_loaded_it_is_the_same_head(tmp_path, rows, labels, scramble):
     head = make(scramble=scramble, loss="focal", class_weights=[1.0, 2.0, 0.5, 3.0], focal_gamma=1.0)
     head.set_statistics(np.arange(D), np.arange(1, D + 1))
-    head.save_pretrained(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
-    loaded, info = ClassifierHead.from_pretrained(tmp_path, output_loading_info=True)
-    assert not any(info.values()) and not loaded.training
-    for name, value in head.state_dict().items():
-        assert torch.equal(value, loaded.state_dict()[name])
+    loaded = loaded_again(head, tmp_path)
     assert torch.equal(head(rows, labels).prediction, loaded(rows, labels).prediction)
     assert torch.equal(head(rows, labels).loss, loaded(rows, labels).loss)
     assert (loaded.config.hidden, loaded.config.classes, loaded.config.dropout) == (7, K, 0.3)
@@ -112,13 +96,7 @@ def test_saved_and_loaded_it_is_the_same_head(tmp_path, rows, labels, scramble):
 def test_it_learns(rows):
     target = (rows[:, :K]).argmax(dim=1)
     head = make(scramble=False, hidden=32, dropout=0.0).train()
-    optimiser = torch.optim.Adam(head.parameters(), 1e-2)
-    for _ in range(150):
-        loss = head(rows, target).loss
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    assert loss.item() < 0.1
+    assert loss_after_training(head, rows, target) < 0.1
     assert torch.equal(head.eval()(rows).prediction.argmax(dim=1), target)
 
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from common.errors import CacheError, DataError
+from common.errors import CacheError
 from common.losses import regression_loss
 from common.polar import to_cartesian
 from stage3_mlp.head import PolarHead, PolarHeadConfig, canonical_polar
 from tests.reference import assert_close, weights
 from tests.reference import loss as reference_loss
 from tests.reference import polar as reference
+from tests.stage3.any_head import check_standardised, loaded_again, loss_after_training
 
 N, D = 40, 9
 
@@ -139,31 +140,14 @@ def test_dropout_is_after_the_hidden_layers_and_in_training_alone(rows):
 
 
 def test_rows_are_standardised_by_the_training_statistics(rows):
-    head = make()
-    plain = head(rows).prediction
-    rng = np.random.default_rng(0)
-    mean, std = rng.normal(size=D), rng.uniform(0.5, 2, D)
-    std[4] = 0.0
-    raw = rows * torch.tensor(std).float() + torch.tensor(mean).float()
-    head.set_statistics(mean, std)
-    without = rows.clone()
-    without[:, 4] = 0
-    assert torch.allclose(head(raw).prediction, make()(without).prediction, atol=1e-5)
-    assert not torch.allclose(head(rows).prediction, plain, atol=1e-2)
-    with pytest.raises(DataError, match=r"statistics of the refined features .* expects \(9,\)"):
-        head.set_statistics(np.zeros(3), np.ones(3))
+    check_standardised(make, rows)
 
 
 @pytest.mark.parametrize("scramble", [True, False])
 def test_saved_and_loaded_it_is_the_same_head(tmp_path, rows, scramble):
     head = make(scramble=scramble)
     head.set_statistics(np.arange(D), np.arange(1, D + 1))
-    head.save_pretrained(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
-    loaded, info = PolarHead.from_pretrained(tmp_path, output_loading_info=True)
-    assert not any(info.values()) and not loaded.training
-    for name, value in head.state_dict().items():
-        assert torch.equal(value, loaded.state_dict()[name])
+    loaded = loaded_again(head, tmp_path)
     assert torch.equal(head(rows).prediction, loaded(rows).prediction)
     assert (loaded.config.d1, loaded.config.d2, loaded.config.dropout) == (7, 5, 0.2)
 
@@ -176,13 +160,7 @@ def test_it_learns_points_on_both_sides_of_the_cut():
     angle = math.pi - 0.2 * side  # on either side of (-1, 0)
     target = 0.8 * torch.stack([angle.cos(), angle.sin()], dim=1)
     head = make(scramble=False, d1=32, d2=16, dropout=0.0).train()
-    optimiser = torch.optim.Adam(head.parameters(), 1e-2)
-    for _ in range(150):
-        loss = head(rows, target).loss
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    assert loss.item() < 1e-3
+    assert loss_after_training(head, rows, target) < 1e-3
 
 
 def test_features_of_another_width_are_refused():

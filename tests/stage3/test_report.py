@@ -22,18 +22,12 @@ from stage3_mlp.report.circumplex import stretches
 from stage3_mlp.report.pictures import angle_distribution, circumplex_density, clip_timeline, intensity_distribution
 from stage3_mlp.report.studied import Study
 from stage3_mlp.report.test_page import write_test_report
+from tests.stage3.emotional import PROVENANCE
 from tests.stage3.read_page import EVIL, Page
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 REMARK = "The encoders are miniatures & their weights are random."
-PROVENANCE = {
-    "commit": "abc123",
-    "versions": {"python": "3.11", "torch": "2.13.0"},
-    "command": "python -m stage3_mlp test --run 'runs/<demo>'",
-    "machine": "Linux x86_64",
-    "time": "2026-01-02T03:04:05+00:00",
-}
 SCORE = {"valence": 0.4, "arousal": 0.2, "mean": 0.3}
 
 

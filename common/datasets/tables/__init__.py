@@ -36,7 +36,8 @@ from common.datasets.tables.spec import (
 from common.errors import DataError
 from common.files import one_at_a_time, remove_partials, sha256
 from common.manifest import Protocol
-from common.outside_text import in_a_line, is_file, shortened
+from common.outside_text import is_file, shortened
+from common.reasons import in_a_line
 from common.recipe import fingerprint
 
 __all__ = ["is_described", "survey"]
@@ -174,7 +175,8 @@ def _source(path: Path, columns: Sequence[str], cache: Path) -> Source:
 
         return Workbook(path, frozenset(map(plain, columns)), plain, folder)
     if suffix in ARRAY_SUFFIXES:
-        from common.datasets.tables.arrays import Hdf5, Npz
+        from common.datasets.tables.hdf5 import Hdf5
+        from common.datasets.tables.npz import Npz
 
         return Npz(path, columns, folder) if suffix == ".npz" else Hdf5(path, columns)
     return Delimited(path)

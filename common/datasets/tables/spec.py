@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from common.datasets.survey import Finding
-from common.outside_text import in_a_line, shortened, yaml_of
+from common.outside_text import shortened, yaml_of
+from common.reasons import in_a_line
 from common.recipe.section import Section
 from common.schema import MODALITIES, Modality
 

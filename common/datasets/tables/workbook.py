@@ -28,7 +28,8 @@ from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
 from common.datasets.tables.cells import Broken, Cell, place
 from common.errors import DataError
-from common.outside_text import in_a_line, shortened
+from common.outside_text import shortened
+from common.reasons import in_a_line
 from common.unpacking import check_archive
 
 _STRING = f"{{{SHEET_MAIN_NS}}}si"
