@@ -34,7 +34,7 @@ class Beside:
     def __init__(self) -> None:
         self._asked: dict[str, int] = {}
         self._listed: dict[str, bool] = {}
-        self._bits = bytearray(_BITS // 8)
+        self._bits = bytearray()
 
     def of(self, video: str) -> list[str]:
         """Files of the video's name that end as transcripts do: all that are there, and perhaps some that aren't."""
@@ -56,6 +56,7 @@ class Beside:
         self._asked[folder] = self._asked.get(folder, 0) + 1
         if self._asked[folder] < _WORTH_LISTING:
             return None
+        self._bits = self._bits or bytearray(_BITS // 8)
         holds = False
         try:
             with os.scandir(folder or ".") as entries:
