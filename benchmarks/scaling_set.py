@@ -53,9 +53,9 @@ def plan_of(places: Places) -> FeaturePlan:
 
 def clips_of(places: Places, count: int) -> Iterator[Clip]:
     """The clips, one after the other."""
-    videos = str(places.videos)
+    videos = places.videos
     for number in range(count):
-        yield Clip(name := f"clip{number:08d}", Path(f"{videos}/{name}.mp4"), "train")
+        yield Clip(name := f"clip{number:08d}", videos / f"{name}.mp4", "train")
 
 
 def why_left(number: int) -> str | None:

@@ -24,6 +24,9 @@ __all__ = ["one_at_a_time", "remove_partials", "safe_name", "sha256", "write_jso
 _HASH_BLOCK = 1 << 20
 _ASKING = threading.Lock()
 
+#: What ends a name, or a folder's.
+_SEPARATORS = frozenset("/\\\0")
+
 #: What Windows takes for a device, whatever follows the first dot.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
@@ -108,7 +111,7 @@ def safe_name(name: str, source: Path) -> str:
     Whoever joins it to a folder stays in that folder. A leading dash is a name like others: names of videos have them,
     and no command is given a bare one.
     """
-    bad = not name or name.startswith(".") or any(sign in name for sign in "/\\\0") or len(os.fsencode(name)) > 200
+    bad = not name or name.startswith(".") or not _SEPARATORS.isdisjoint(name) or len(os.fsencode(name)) > 200
     if bad or not name.isprintable() or _DEVICE.fullmatch(name):
         raise DataError(f"{shortened(str(source), 400)} can't name a clip.", NAME_CURE)
     return name

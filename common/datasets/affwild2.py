@@ -21,13 +21,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from common.datasets.annotations import fit_to_frames, read_annotation
-from common.datasets.folder import VIDEO_SUFFIXES, is_crops, natural
+from common.datasets.folder import is_crops, is_video, natural
 from common.datasets.survey import Finding, Survey, clip_findings
 from common.errors import DataError
 from common.files import NAME_CURE, safe_name
@@ -188,8 +187,11 @@ def _annotations(folder: Path) -> tuple[list[tuple[Path, Split]], list[Finding]]
 
 
 def _places(root: Path) -> _Places:
-    """One walk. Folders of crops are listed and not entered: they are millions of files."""
+    """One walk; what it came by is complete where there are annotations. Folders of crops are not entered: they are
+    millions of files.
+    """
     places = _Places()
+    found: list[tuple[Path, str]] = []
     for path, inside, names in os.walk(root, onerror=places.unreadable.append):
         folder = Path(path)
         crops = is_crops(folder.name)
@@ -203,15 +205,14 @@ def _places(root: Path) -> _Places:
             places.crops += [folder / name for name in inside if not is_crops(name)]
             inside[:] = [name for name in inside if is_crops(name)]
             continue
-        places.videos += [folder / name for name in _visible(names) if Path(name).suffix.lower() in VIDEO_SUFFIXES]
-    places.videos = [path for path in places.videos if path.is_file()]
+        found += [(folder, name) for name in names if is_video(name)]
+    if not places.annotations:
+        return places  # it is another layout, perhaps of a million videos
+    videos = (folder / name for folder, name in found)
+    places.videos = [video for video in videos if video.is_file()]
     for paths in (places.videos, places.crops, places.annotations):
         paths.sort(key=lambda path: natural(str(path.relative_to(root))))
     return places
-
-
-def _visible(names: Iterable[str]) -> Iterator[str]:
-    return (name for name in names if not name.startswith("."))
 
 
 def _passed_over(name: str) -> bool:

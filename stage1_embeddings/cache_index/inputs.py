@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from itertools import islice
 
 from common.manifest import Clip
 from stage1_embeddings.cache_index.record import look
@@ -19,50 +18,61 @@ from stage1_embeddings.transcript import SUFFIXES
 _SETTLED_NS = 2_000_000_000
 #: Looking for so many clips one by one costs more than listing their folder once.
 _WORTH_LISTING = 64
-#: Names held at most; beyond that each clip's files are looked for one by one.
-_MOST_NAMES = 100_000
+#: Of the names of all folders listed: 2 MB, so that of a million names that aren't there 6 % are looked for in vain.
+_BITS = 1 << 24
+#: Folders remembered at most.
+_MOST_FOLDERS = 10_000
 
 
 class Beside:
-    """Which files could be the transcript of a video: asked for many videos of few folders."""
+    """Which files may be the transcript of a video: asked for many videos of few folders, in memory of a fixed size.
+
+    A folder is listed once it has been asked for often. Of each name there that ends as transcripts do a bit is kept:
+    where that isn't set, there is no such file; where it is, there is one, or another has the same bit.
+    """
 
     def __init__(self) -> None:
         self._asked: dict[str, int] = {}
-        self._listed: dict[str, set[str]] = {}
-        self._room = _MOST_NAMES
+        self._listed: dict[str, bool] = {}
+        self._bits = bytearray()
 
     def of(self, video: str) -> list[str]:
-        """Files of the video's name that end as transcripts do."""
-        cut = video.rfind("/")
-        folder = video[:cut] if cut > 0 else video[: cut + 1] or "."
-        names = self._names(folder)
-        if names is not None and not names:
+        """Files of the video's name that end as transcripts do: all that are there, and perhaps some that aren't."""
+        folder = video[: video.rfind("/") + 1]
+        holds = self._listed.get(folder)
+        if holds is None:
+            holds = self._list(folder)
+        if holds is False:
             return []
         stem = _stem(video)
-        others = [stem + suffix for suffix in SUFFIXES if stem + suffix != video]
-        if names is None:
-            return [path for path in others if look(path) is not None]
-        return [path for path in others if path[cut + 1 :] in names]
+        others = [path for suffix in SUFFIXES if (path := stem + suffix) != video]
+        return others if holds is None else [path for path in others if self._is_set(path)]
 
-    def _names(self, folder: str) -> set[str] | None:
-        """Names in a folder that end as transcripts do; None where it isn't listed."""
-        listed = self._listed.get(folder)
-        if listed is not None or self._room <= 0:
-            return listed
+    def _list(self, folder: str) -> bool | None:
+        """Does a folder hold a name that ends as transcripts do? None where it isn't listed, yet or at all."""
+        if len(self._asked) >= _MOST_FOLDERS:
+            self._asked.clear()
+            self._listed.clear()
         self._asked[folder] = self._asked.get(folder, 0) + 1
         if self._asked[folder] < _WORTH_LISTING:
             return None
+        self._bits = self._bits or bytearray(_BITS // 8)
+        holds = False
         try:
-            with os.scandir(folder) as entries:
-                found = set(islice((entry.name for entry in entries if entry.name.endswith(SUFFIXES)), self._room + 1))
+            with os.scandir(folder or ".") as entries:
+                for entry in entries:
+                    if entry.name.endswith(SUFFIXES):
+                        place = hash(folder + entry.name) % _BITS
+                        self._bits[place >> 3] |= 1 << (place & 7)
+                        holds = True
         except OSError:
             return None
-        if len(found) > self._room:
-            self._room = 0
-            return None
-        self._room -= len(found) + 1
-        self._listed[folder] = found
-        return found
+        self._listed[folder] = holds
+        return holds
+
+    def _is_set(self, path: str) -> bool:
+        place = hash(path) % _BITS
+        return bool(self._bits[place >> 3] & 1 << (place & 7))
 
 
 def seen(clip: Clip, beside: Beside | None = None) -> str:
@@ -73,20 +83,26 @@ def seen(clip: Clip, beside: Beside | None = None) -> str:
     if clip.utterances:
         return ""
     video = os.fspath(clip.source)
-    places = (beside or Beside()).of(video)
-    if clip.annotation is not None:
-        places.append(os.fspath(clip.annotation))
     status = look(video)
     if status is None or not stat.S_ISREG(status.st_mode):
         return ""
-    newest, found = status.st_mtime_ns, f"{clip.side or ''} {status.st_size} {status.st_mtime_ns}"
-    for path in places:
-        status = look(path)
+    newest = status.st_mtime_ns
+    found = f"{clip.side or ''} {status.st_size} {newest}"
+    for path in (beside or Beside()).of(video):
+        try:
+            status = os.stat(path)  # noqa: PTH116  a Path takes as long again
+        except FileNotFoundError:
+            continue  # as most are that only may be there
+        except OSError:
+            return ""
+        newest = max(newest, status.st_mtime_ns)
+        found += f" {path[path.rfind('.') :]} {status.st_size} {status.st_mtime_ns}"
+    if clip.annotation is not None:
+        status = look(os.fspath(clip.annotation))
         if status is None:
             return ""
         newest = max(newest, status.st_mtime_ns)
-        what = "labels" if path is places[-1] and clip.annotation is not None else path[path.rfind(".") :]
-        found += f" {what} {status.st_size} {status.st_mtime_ns}"
+        found += f" labels {status.st_size} {status.st_mtime_ns}"
     return found if newest < time.time_ns() - _SETTLED_NS else ""
 
 

@@ -61,9 +61,14 @@ def test_crops_text_and_what_is_gone_are_not_relied_on(clip: Clip, tmp_path: Pat
     assert seen(clip) == ""
 
 
-@pytest.mark.parametrize("most", [100_000, 3, 0])
+def there(beside: Beside, video: str) -> list[str]:
+    return [path for path in beside.of(video) if Path(path).exists()]
+
+
+@pytest.mark.parametrize("bits", [1 << 24, 64, 8])
+@pytest.mark.parametrize("most_folders", [10_000, 0])
 def test_listing_a_folder_finds_what_looking_one_by_one_finds(
-    tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, bits: int, most_folders: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [
         "a.mp4",
@@ -78,11 +83,15 @@ def test_listing_a_folder_finds_what_looking_one_by_one_finds(
         video = put(tmp_path / name)
         if number % 3:
             put(video.with_suffix(SUFFIXES[number % len(SUFFIXES)]) if name != "end." else tmp_path / "end..srt")
-    one_by_one = {name: Beside().of(str(tmp_path / name)) for name in names}
+    one_by_one = {name: there(Beside(), str(tmp_path / name)) for name in names}
+    shown = {name: seen(Clip("x", tmp_path / name, "train")) for name in names}
     monkeypatch.setattr(inputs, "_WORTH_LISTING", 2)
-    monkeypatch.setattr(inputs, "_MOST_NAMES", most)
+    monkeypatch.setattr(inputs, "_MOST_FOLDERS", most_folders)
+    monkeypatch.setattr(inputs, "_BITS", bits)
     beside = Beside()
-    assert {name: beside.of(str(tmp_path / name)) for name in names} == one_by_one
+    assert {name: there(beside, str(tmp_path / name)) for name in names} == one_by_one
+    assert {name: seen(Clip("x", tmp_path / name, "train"), beside) for name in names} == shown
+    assert all(shown[name].count(".") == len(found) for name, found in one_by_one.items())
     for name, found in one_by_one.items():
         video = tmp_path / name
         places = [video.with_suffix(suffix) for suffix in SUFFIXES]
@@ -95,5 +104,30 @@ def test_names_relative_to_here_and_to_the_root(tmp_path: Path, monkeypatch: pyt
     put(tmp_path / "talk.srt")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(inputs, "_WORTH_LISTING", 1)
-    assert Beside().of("talk.mp4") == ["talk.srt"]
-    assert Beside().of("/no such video.mp4") == []
+    beside = Beside()
+    for video in ("talk.mp4", "./talk.mp4", str(tmp_path / "talk.mp4")):
+        assert there(beside, video) == [video.replace("mp4", "srt")]
+    assert there(Beside(), "/no such video.mp4") == []
+
+
+def test_a_listed_folder_is_looked_at_for_what_it_holds_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "_WORTH_LISTING", 1)
+    videos = [put(tmp_path / "plain" / f"{number}.mp4") for number in range(99)]
+    beside = Beside()
+    assert not any(beside.of(str(video)) for video in videos)
+    put(tmp_path / "told" / "7.srt")
+    several = [len(beside.of(str(tmp_path / "told" / video.name))) for video in videos]
+    assert several[7] >= 1 and sum(several) < 50, "nor is there a bit for each of the others"
+
+
+def test_a_transcript_that_goes_is_none_and_one_that_cannot_be_looked_at_is_not_relied_on(
+    clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "_WORTH_LISTING", 1)
+    without, path = seen(clip), put(clip.source.with_suffix(".vtt"))
+    beside = Beside()
+    assert seen(clip, beside) == seen(clip) != without
+    path.unlink()
+    assert seen(clip, beside) == without
+    path.symlink_to(path)
+    assert seen(clip, beside) == seen(clip) == ""

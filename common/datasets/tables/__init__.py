@@ -12,10 +12,11 @@ that isn't features is read by the text encoder. The table is imported once into
 
 from __future__ import annotations
 
-import zipfile
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from zipfile import is_zipfile
 
 from common.datasets.survey import Finding, Survey
 from common.datasets.tables.cells import ARRAY_SUFFIXES
@@ -47,6 +48,7 @@ TABLES = "tables"
 
 _SHEETS = frozenset({".xlsx", ".xlsm"})
 _PLAIN_TABLES = frozenset({".csv", ".tsv"})
+_PUBLISHED_AS = (*_SHEETS, *_PLAIN_TABLES)
 _SUFFIXES = _SHEETS | _PLAIN_TABLES | ARRAY_SUFFIXES
 
 #: A folder's table is taken for a published one if it has this many of its columns; what is missing is then a fault.
@@ -121,7 +123,7 @@ def _published(root: Path, cache: Path) -> tuple[Path, Layout] | None:
         if root.suffix.lower() not in _SUFFIXES:
             return None
         return root, _layout(root, _names(root, cache))
-    tables = [path for path in sorted(root.iterdir()) if _may_be_published(path)] if root.is_dir() else []
+    tables = _tables_in(root) if root.is_dir() else []
     found = {path: names for path in tables if (names := _names_or_none(path, cache))}
     fitting = {path: names for path, names in found.items() if len(published_columns(names)) >= _TELLING}
     if len(fitting) > 1:
@@ -132,12 +134,12 @@ def _published(root: Path, cache: Path) -> tuple[Path, Layout] | None:
     return None
 
 
-def _may_be_published(path: Path) -> bool:
-    """Is it a table, not one that Excel or a system left beside one?"""
-    suffix = path.suffix.lower()
-    if not path.is_file() or path.name.startswith((".", "~$")) or suffix not in _SHEETS | _PLAIN_TABLES:
-        return False
-    return suffix in _PLAIN_TABLES or zipfile.is_zipfile(path)
+def _tables_in(folder: Path) -> list[Path]:
+    """Tables by their names, but for those that Excel or a system leaves beside one: among them may be many videos."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(_PUBLISHED_AS))
+    paths = [folder / name for name in names if not name.startswith((".", "~$"))]
+    return [path for path in paths if path.is_file() and (path.suffix.lower() in _PLAIN_TABLES or is_zipfile(path))]
 
 
 def _layout(path: Path, names: Sequence[str]) -> Layout:
