@@ -57,7 +57,8 @@ def main(quick: bool, device: str, only: tuple[str, ...], save: Path | None, sho
         seconds = time.monotonic() - began
         if rows is None:
             failed.append(part)
-            results["parts"].pop(part, None)
+            if results["parts"].pop(part, None):  # it is of an earlier run
+                write_json(path, results)
             click.echo(f"{part} failed after {seconds:.0f} s; the others go on.", err=True)
             continue
         click.echo(f"{part}: {seconds:.0f} s", err=True)
@@ -85,7 +86,7 @@ def read_results(path: Path) -> dict[str, Any]:
         If it isn't one.
     """
     results = read_json(path)
-    if not isinstance(results, dict) or not {"machine", "parts"} <= results.keys():
+    if not {"machine", "parts"} <= results.keys():
         raise DataError(f"{path} is no file of results.", "Delete it, or give another with --save.")
     return results
 

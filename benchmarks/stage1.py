@@ -19,7 +19,7 @@ from benchmarks.row import Row
 
 _WHY = (
     "In the stage's time, not in the limit's: workers that start, decode, find and cut out faces, the encoders of "
-    "sound and words, writing. How fast the limit is beside the published way says the note: the stage can't be faster."
+    "sound and words, writing. The note says how fast the limit is beside the published way: the stage can't be faster."
 )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import benchmarks.__main__ as bench
 from benchmarks.alone import alone
+from benchmarks.machine import machine
 from benchmarks.measure import in_turns, row
 from benchmarks.row import HEADINGS, Rival, Row, Spread, figure, from_json, lines, markdown, remarks, text, to_json
 from common.errors import DataError, UsageError
@@ -144,5 +145,15 @@ def test_a_file_of_results_that_is_broken_or_of_another_machine_is_refused(tmp_p
 
 
 def test_a_device_that_is_not_there_is_said_in_a_sentence() -> None:
-    done = CliRunner().invoke(bench.main, ["--device", "cuda:7"])
-    assert done.exit_code == 2 and "DEVICE=cuda:7 isn't available" in done.output
+    done = CliRunner().invoke(bench.main, ["--device", "cuda:99"])
+    assert done.exit_code == 2 and "DEVICE=cuda:99 isn't available" in done.output
+
+
+def test_no_row_stays_of_a_part_that_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "results.json"
+    kept = {"rows": [], "quick": True, "time": "2026-01-01"}
+    path.write_text(json.dumps({"machine": machine("cpu"), "parts": {"cache": kept, "start": kept}}), encoding="utf-8")
+    monkeypatch.setattr(bench, "measured", lambda part, **_: None)
+    done = CliRunner().invoke(bench.main, ["--device", "cpu", "--only", "start", "--save", str(path)])
+    assert done.exit_code == 1 and "start failed" in done.output
+    assert list(bench.read_results(path)["parts"]) == ["cache"]

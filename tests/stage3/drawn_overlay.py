@@ -16,7 +16,6 @@ WIDTH, HEIGHT = 640, 360
 RATE_HZ = 25.0
 BLUE, GREEN = (np.array(colour(code)) for code in TRACKS[:2])
 ORANGE = np.array(colour(LABELS))
-EVIL = "<img src=x onerror=alert(1)>"
 
 
 def track(values, labels=None, *, box=(200, 100, 80, 120), seen=None, name="clip") -> Track:

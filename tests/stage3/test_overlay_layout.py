@@ -17,7 +17,6 @@ from stage3_mlp.views.overlay.panel_words import PAUSE_S, STAGE, Subtitles
 from tests.common.media_files import gray
 from tests.stage3.drawn_overlay import (
     BLUE,
-    EVIL,
     HEIGHT,
     WIDTH,
     drawn,
@@ -27,6 +26,7 @@ from tests.stage3.drawn_overlay import (
     picture_of,
     track,
 )
+from tests.stage3.read_page import EVIL
 
 
 class TestLegend:
